@@ -1,0 +1,12 @@
+/** What the embedded engine's child process tells its parent over the IPC channel. */
+import { z } from 'zod';
+
+/** Sent once, when the child's HTTP server accepts connections. */
+export const EngineListening = z.object({
+  type: z.literal('listening'),
+  /** Base URL of the Ollama API, without a trailing slash. */
+  url: z.url(),
+  /** Version the engine answers on /api/version. */
+  version: z.string(),
+});
+export type EngineListening = z.infer<typeof EngineListening>;
