@@ -1,1 +1,12 @@
+/** Every message that crosses a boundary: subjects, schemas, types, error codes. */
+export * from './define.js';
 export * from './embedded-engine.js';
+export * from './engine.js';
+export * from './errors.js';
+export * from './hardware.js';
+export * from './inference.js';
+export * from './model-name.js';
+export * from './models.js';
+export * from './presence.js';
+export * from './streams.js';
+export * from './viewer.js';

@@ -1,0 +1,95 @@
+/** The one schema of ollamesh's configuration; the loader fills it from file, environment and flags. */
+import { ModelName, isSubjectToken } from '#contracts';
+import { z } from 'zod';
+
+/** A duration as Ollama spells it ("5m", "1h30m", "-1" for ever) or in seconds. */
+const KeepAlive = z.union([z.number(), z.string().regex(/^-?(\d+(\.\d+)?(ms|s|m|h))+$|^-?\d+$/, 'is not a duration such as "5m"')]);
+const Port = z.int().min(0).max(65_535);
+const SubjectToken = z.string().refine(isSubjectToken, 'may hold letters, digits, "-" and "_" only');
+const HttpUrl = z.url({ protocol: /^https?$/, error: 'is not an http(s) URL' });
+
+const EngineSection = z.strictObject({
+  /** Which kind of engine to use; `auto` looks at what is here and says why it chose. */
+  driver: z.enum(['auto', 'docker', 'native', 'external', 'embedded']).default('auto'),
+  /** An Ollama that runs already. */
+  url: HttpUrl.optional(),
+  /** Container image of the docker driver. */
+  image: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, 'is not an image name')
+    .default('ollama/ollama:latest'),
+  /** Loopback port of an engine we start; 0 lets the system pick one. */
+  port: Port.default(0),
+  /** Docker volume that holds the models. */
+  volume: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a volume name')
+    .default('ollamesh-models'),
+  /** Generations at once per model. */
+  parallel: z.int().min(1).max(64).default(4),
+  /** How long a model stays in memory after its last use. */
+  keepAlive: KeepAlive.default('5m'),
+  /** How long an engine may take from start to its first answer, in milliseconds. */
+  startTimeoutMs: z.int().positive().default(60_000),
+});
+
+const ModelsSection = z.strictObject({
+  /** The model of a request that names none; the first required model, or the built-in guide, if not set. */
+  default: ModelName.optional(),
+  /** Models the engine must have before it counts as ready. */
+  required: z.array(ModelName).default([]),
+  /** False: required models that are missing are reported instead of pulled. */
+  autoPull: z.boolean().default(true),
+});
+
+const GatewaySection = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  /** The next free port is taken, and said, if this one is in use. */
+  port: Port.default(11_435),
+  limits: z
+    .strictObject({
+      /** Largest request body, in bytes. */
+      bodyBytes: z.int().positive().default(20 * 1024 * 1024),
+      /** Live and finished streams kept at once by one gateway. */
+      streams: z.int().positive().default(1_000),
+      /** How long a finished stream stays readable, in milliseconds. */
+      finishedStreamMs: z.int().nonnegative().default(300_000),
+      /** Bytes that may wait for one slow viewer before it is skipped ahead by a snapshot. */
+      viewerBufferBytes: z.int().positive().default(1024 * 1024),
+      /** How long a viewer may stay behind before it is disconnected, in milliseconds. */
+      viewerStallMs: z.int().positive().default(30_000),
+    })
+    .prefault({}),
+});
+
+const BusSection = z.strictObject({
+  /** An existing NATS server; without it `server` says what to start. */
+  url: z.string().regex(/^(nats|tls):\/\//, 'is not a nats:// or tls:// URL').optional(),
+  token: z.string().optional(),
+  /** `embedded`: our broker, in this process. `nats-server`: that program as a child, with JetStream. */
+  server: z.enum(['embedded', 'nats-server']).default('embedded'),
+  /** First token of every subject. */
+  root: SubjectToken.default('ollamesh'),
+});
+
+const LogSection = z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn') });
+
+export const Config = z.strictObject({
+  /** This machine's name on the bus. */
+  node: SubjectToken.default('local'),
+  /** Where ollamesh keeps its models and state; `~/.ollamesh` if not set. */
+  dataDir: z.string().min(1).optional(),
+  engine: EngineSection.prefault({}),
+  models: ModelsSection.prefault({}),
+  gateway: GatewaySection.prefault({}),
+  bus: BusSection.prefault({}),
+  log: LogSection.prefault({}),
+});
+
+/** What a config file may hold. */
+export type ConfigInput = z.input<typeof Config>;
+/** The validated configuration, defaults filled in. */
+export type Config = z.output<typeof Config>;
+export type EngineConfig = Config['engine'];
+export type GatewayConfig = Config['gateway'];
+export type BusConfig = Config['bus'];

@@ -1,0 +1,55 @@
+/** A stream on the bus: numbered frames, published once by the producer (model-manager), and how to get those missed. */
+import { z } from 'zod';
+import { event, rpc } from './define.js';
+import { ErrorBody } from './errors.js';
+
+/** ≥ 128 random bits, base64url; minted by the gateway. */
+export const StreamId = z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'is not a stream id');
+
+export const ToolCall = z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()), id: z.string().optional() });
+export type ToolCall = z.infer<typeof ToolCall>;
+
+/** Ollama's counters of a finished generation, under its own names; durations in nanoseconds. */
+export const Counters = z.object({
+  total_duration: z.number().optional(),
+  load_duration: z.number().optional(),
+  prompt_eval_count: z.number().optional(),
+  prompt_eval_duration: z.number().optional(),
+  eval_count: z.number().optional(),
+  eval_duration: z.number().optional(),
+});
+export type Counters = z.infer<typeof Counters>;
+
+/** `epoch` counts attempts from 1 (a retry elsewhere is the next); `seq` counts the frames of one attempt from 1. */
+const numbered = { epoch: z.int().positive(), seq: z.int().positive() };
+
+export const Frame = z.discriminatedUnion('kind', [
+  z.object({ ...numbered, kind: z.literal('queued'), position: z.int().nonnegative(), etaMs: z.number().nonnegative().optional() }),
+  z.object({ ...numbered, kind: z.literal('loading'), model: z.string() }),
+  z.object({ ...numbered, kind: z.literal('thinking'), text: z.string() }),
+  z.object({ ...numbered, kind: z.literal('token'), text: z.string() }),
+  z.object({ ...numbered, kind: z.literal('tool'), calls: z.array(ToolCall) }),
+  z.object({ ...numbered, kind: z.literal('done'), finishReason: z.string(), counters: Counters }),
+  z.object({ ...numbered, kind: z.literal('error'), error: ErrorBody }),
+]);
+export type Frame = z.infer<typeof Frame>;
+export type FrameKind = Frame['kind'];
+
+export const Head = z.object({ epoch: z.int().nonnegative(), seq: z.int().nonnegative() });
+export type Head = z.infer<typeof Head>;
+
+export const StreamFrame = event('stream.{id}.frame', Frame, { scope: 'mesh' });
+/** The frames behind `after`, oldest first, at most as many as fit in a message; `more` says to ask again. */
+export const StreamReplay = rpc(
+  'stream.{id}.replay',
+  'model-manager',
+  z.object({ after: Head }),
+  z.object({ frames: z.array(Frame), head: Head, more: z.boolean() }),
+  { scope: 'mesh' },
+);
+/** Ends a stream and the engine's work on it; needs the owner's token (its SHA-256, hex, as given at the start). */
+export const StreamCancel = rpc('stream.{id}.cancel', 'model-manager', z.object({ ownerTokenHash: z.string() }), z.object({}), {
+  scope: 'mesh',
+});
+/** Every second: the head of each live or recently ended stream of this node. */
+export const StreamBeat = event('streams.beat', z.object({ heads: z.record(StreamId, Head) }));

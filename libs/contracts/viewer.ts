@@ -1,0 +1,81 @@
+/** What viewers see of a stream, on SSE and Socket.IO alike (docs/PROTOCOL.md explains it with examples). */
+import { z } from 'zod';
+import { ErrorBody } from './errors.js';
+import { Generation } from './inference.js';
+import { ModelName } from './model-name.js';
+import { Counters, StreamId, ToolCall } from './streams.js';
+
+/** `<epoch>-<seq>`: everything up to and including that frame has been seen. */
+export const Position = z.string().regex(/^\d{1,9}-\d{1,15}$/, 'is not a position such as "1-42"');
+
+export const Part = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('thinking'), text: z.string() }),
+  z.object({ kind: z.literal('text'), text: z.string() }),
+  z.object({ kind: z.literal('tool'), calls: z.array(ToolCall) }),
+]);
+export type Part = z.infer<typeof Part>;
+
+/** What the stream waits for before its first token. */
+export const StreamStatus = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('queued'), position: z.int().nonnegative(), etaMs: z.number().nonnegative().optional() }),
+  z.object({ kind: z.literal('loading'), model: z.string() }),
+]);
+export type StreamStatus = z.infer<typeof StreamStatus>;
+
+export const Snapshot = z.object({
+  streamId: StreamId,
+  model: z.string(),
+  position: Position,
+  /** False when the position asked for was unknown, so that this replaces everything the viewer has. */
+  recovered: z.boolean(),
+  parts: z.array(Part),
+  status: StreamStatus.optional(),
+});
+export type Snapshot = z.infer<typeof Snapshot>;
+
+/** To append: a part of the same kind as the viewer's last one continues it (except `tool`), any other starts anew. */
+export const Delta = z.object({ streamId: StreamId, position: Position, parts: z.array(Part), status: StreamStatus.optional() });
+export type Delta = z.infer<typeof Delta>;
+
+export const Done = z.object({ streamId: StreamId, position: Position, finishReason: z.string(), counters: Counters });
+export type Done = z.infer<typeof Done>;
+
+export const Failed = z.object({ streamId: StreamId, position: Position, error: ErrorBody });
+export type Failed = z.infer<typeof Failed>;
+
+export const CreateStream = Generation.extend({ model: ModelName.optional() }).refine(
+  ({ messages, prompt }) => (messages === undefined) !== (prompt === undefined),
+  'give either messages or prompt',
+);
+export type CreateStream = z.infer<typeof CreateStream>;
+
+export const CreatedStream = z.object({ id: StreamId, ownerToken: z.string(), model: z.string() });
+export type CreatedStream = z.infer<typeof CreatedStream>;
+
+/** GET /streams/:id as JSON: the snapshot and, once it has ended, how. */
+export const StreamView = Snapshot.extend({
+  done: z.object({ finishReason: z.string(), counters: Counters }).optional(),
+  error: ErrorBody.optional(),
+});
+export type StreamView = z.infer<typeof StreamView>;
+
+export const JoinStream = z.strictObject({ streamId: StreamId, after: Position.optional() });
+export const LeaveStream = z.strictObject({ streamId: StreamId });
+export const CancelStream = z.strictObject({ streamId: StreamId, ownerToken: z.string().min(1).max(256) });
+
+/** Every acknowledgement over Socket.IO. */
+export type Ack<Result> = ({ ok: true } & Result) | { ok: false; error: ErrorBody };
+
+export interface ClientToServerEvents {
+  chat(request: z.input<typeof CreateStream>, ack: (reply: Ack<CreatedStream>) => void): void;
+  join(request: z.input<typeof JoinStream>, ack: (reply: Ack<{ position: string; recovered: boolean }>) => void): void;
+  leave(request: z.input<typeof LeaveStream>, ack: (reply: Ack<object>) => void): void;
+  cancel(request: z.input<typeof CancelStream>, ack: (reply: Ack<object>) => void): void;
+}
+
+export interface ServerToClientEvents {
+  snapshot(snapshot: Snapshot): void;
+  delta(delta: Delta): void;
+  done(done: Done): void;
+  failed(failed: Failed): void;
+}
