@@ -44,7 +44,7 @@ export const StreamReplay = rpc(
   'stream.{id}.replay',
   'model-manager',
   z.object({ after: Head }),
-  z.object({ frames: z.array(Frame), head: Head, more: z.boolean() }),
+  z.object({ model: z.string(), frames: z.array(Frame), head: Head, more: z.boolean() }),
   { scope: 'mesh' },
 );
 /** Ends a stream and the engine's work on it; needs the owner's token (its SHA-256, hex, as given at the start). */

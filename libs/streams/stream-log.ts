@@ -1,0 +1,131 @@
+/**
+ * A stream's state as its numbered frames build it up: the parts, what it waits for, how it ended, and for every frame how
+ * far the parts reached, so that a viewer at any position gets exactly what it lacks. Does no I/O; relay.ts owns delivery.
+ */
+import type { Counters, ErrorBody, Frame, Head, Part, StreamStatus } from '#contracts';
+import { appendPart } from './parts.js';
+import { comparePositions } from './position.js';
+
+/** What a frame did: `gap` means that frames before it are missing; it was not taken. */
+export type Applied = 'applied' | 'duplicate' | 'gap' | 'after the end';
+
+export type Ending =
+  | { readonly kind: 'done'; readonly finishReason: string; readonly counters: Counters }
+  | { readonly kind: 'error'; readonly error: ErrorBody };
+
+/** What a viewer at some position lacks. */
+export interface Missing {
+  readonly parts: Part[];
+  readonly status: StreamStatus | undefined;
+}
+
+export class StreamLog {
+  #epoch = 0;
+  #seq = 0;
+  #parts: Part[] = [];
+  #status: StreamStatus | undefined;
+  #ending: Ending | undefined;
+  /** After frame seq (index seq - 1): how many parts there were, and how long the last one's text was. */
+  #partCounts: number[] = [];
+  #lastLengths: number[] = [];
+
+  get head(): Head {
+    return { epoch: this.#epoch, seq: this.#seq };
+  }
+
+  get parts(): readonly Part[] {
+    return this.#parts;
+  }
+
+  /** What the stream waits for; undefined once content came. */
+  get status(): StreamStatus | undefined {
+    return this.#status;
+  }
+
+  /** How the stream ended; undefined while it lives. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** Takes the next frame. A frame of a higher epoch starts the answer anew; one of a lower epoch is a duplicate. */
+  apply(frame: Frame): Applied {
+    if (frame.epoch < this.#epoch || (frame.epoch === this.#epoch && frame.seq <= this.#seq)) return 'duplicate';
+    if (this.#ending) return 'after the end';
+    if (frame.epoch > this.#epoch) {
+      if (frame.seq !== 1) return 'gap';
+      this.#restart(frame.epoch);
+    } else if (frame.seq !== this.#seq + 1) {
+      return 'gap';
+    }
+    this.#take(frame);
+    return 'applied';
+  }
+
+  /** Ends a stream whose producer can't: the gateway's own terminal frame. No effect on a stream that has ended. */
+  fail(error: ErrorBody): void {
+    this.apply({ epoch: Math.max(this.#epoch, 1), seq: this.#seq + 1, kind: 'error', error });
+  }
+
+  /** What came after `position`, or undefined when this log never was at that position. */
+  since(position: Head): Missing | undefined {
+    if (position.epoch !== this.#epoch || position.seq < 0 || position.seq > this.#seq) return undefined;
+    if (position.seq === this.#seq) return { parts: [], status: this.#status };
+    const seen = position.seq === 0 ? 0 : (this.#partCounts[position.seq - 1] ?? 0);
+    const parts: Part[] = this.#parts.slice(seen).map((part) => ({ ...part }));
+    const last = this.#parts[seen - 1];
+    if (last && last.kind !== 'tool') {
+      const rest = last.text.slice(this.#lastLengths[position.seq - 1]);
+      if (rest !== '') parts.unshift({ kind: last.kind, text: rest });
+    }
+    return { parts, status: this.#status };
+  }
+
+  /** True for a viewer that has seen everything there will ever be. */
+  isTerminal(position: Head): boolean {
+    return this.#ending !== undefined && comparePositions(position, this.head) === 0;
+  }
+
+  #restart(epoch: number): void {
+    this.#epoch = epoch;
+    this.#seq = 0;
+    this.#parts = [];
+    this.#partCounts = [];
+    this.#lastLengths = [];
+  }
+
+  #take(frame: Frame): void {
+    this.#seq = frame.seq;
+    this.#status = undefined;
+    switch (frame.kind) {
+      case 'queued':
+        this.#status = { kind: 'queued', position: frame.position, ...(frame.etaMs !== undefined && { etaMs: frame.etaMs }) };
+        break;
+      case 'loading':
+        this.#status = { kind: 'loading', model: frame.model };
+        break;
+      case 'token':
+        this.#append({ kind: 'text', text: frame.text });
+        break;
+      case 'thinking':
+        this.#append({ kind: 'thinking', text: frame.text });
+        break;
+      case 'tool':
+        this.#append({ kind: 'tool', calls: frame.calls });
+        break;
+      case 'done':
+        this.#ending = { kind: 'done', finishReason: frame.finishReason, counters: frame.counters };
+        break;
+      case 'error':
+        this.#ending = { kind: 'error', error: frame.error };
+        break;
+    }
+    const last = this.#parts.at(-1);
+    this.#partCounts.push(this.#parts.length);
+    this.#lastLengths.push(last === undefined || last.kind === 'tool' ? 0 : last.text.length);
+  }
+
+  #append(part: Part): void {
+    if (part.kind !== 'tool' && part.text === '') return;
+    appendPart(this.#parts, part);
+  }
+}
