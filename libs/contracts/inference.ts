@@ -51,7 +51,8 @@ export const InferenceStart = rpc(
   z.object({
     streamId: StreamId,
     epoch: z.int().positive(),
-    model: ModelName,
+    /** The node's default model if not set. */
+    model: ModelName.optional(),
     /** SHA-256 of the token that may cancel this stream, hex. */
     ownerTokenHash: z.string().regex(/^[0-9a-f]{64}$/),
     generation: Generation,

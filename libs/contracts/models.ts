@@ -42,11 +42,10 @@ export const ModelsShow = rpc('models.show', 'model-manager', OneModel, z.object
   deadlineMs: 10_000,
 });
 export const ModelsDelete = rpc('models.delete', 'model-manager', OneModel, z.object({ model: z.string() }), { deadlineMs: 30_000 });
-/**
- * Starts a pull, or joins the one under way, and answers at once with how far it is; asking again is how to follow it
- * without missing an event. With `ifMissing` a model that exists is `success` without a word to its registry.
- */
+/** Starts a pull, or joins the one under way, and answers at once with how far it is. With `ifMissing` a model that exists is `success`. */
 export const ModelsPull = rpc('models.pull', 'model-manager', OneModel.extend({ ifMissing: z.boolean().default(false) }), PullProgress, {
   deadlineMs: 15_000,
 });
+/** How far the pull is that runs or ended within the last minute; starts nothing. */
+export const ModelsPullStatus = rpc('models.pull.status', 'model-manager', OneModel, PullProgress);
 export const PullProgressed = event('models.pull.progress', PullProgress);

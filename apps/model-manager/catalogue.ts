@@ -1,0 +1,95 @@
+/** The models this node's engine has. Names are remembered so that starting a generation costs no question to the engine. */
+import { Inject, Injectable } from '@nestjs/common';
+import type { Config } from '#config';
+import { MeshError, type Model, normaliseModelName } from '#contracts';
+import type { Tag } from '#ollama';
+import { CONFIG } from '#runtime';
+import { EngineLink } from './engine-link.js';
+
+/** How long the remembered names are believed, in milliseconds: others may delete models behind our back. */
+const NAMES_TTL_MS = 10_000;
+
+@Injectable()
+export class Catalogue {
+  readonly #engine: EngineLink;
+  readonly #config: Config;
+  #names: readonly string[] = [];
+  #readAt = -Infinity;
+
+  constructor(engine: EngineLink, @Inject(CONFIG) config: Config) {
+    this.#engine = engine;
+    this.#config = config;
+  }
+
+  /** What the engine has, asked anew. */
+  async list(): Promise<Model[]> {
+    const client = await this.#engine.client();
+    const [tags, running] = await Promise.all([client.tags(), client.running()]);
+    this.#remember(tags);
+    const loaded = new Set(running.map(spelled));
+    return tags.map((tag) => toModel(tag, loaded.has(spelled(tag.name))));
+  }
+
+  async has(model: string): Promise<boolean> {
+    await this.#refresh();
+    return this.#names.includes(model);
+  }
+
+  /** Forgets what is remembered, after a pull or a deletion. */
+  forget(): void {
+    this.#readAt = -Infinity;
+  }
+
+  /**
+   * The model a request means: the one it names, or the default (the configured one, else the first required one, else
+   * the engine's first).
+   * @throws MeshError `model_not_found` that says which models exist and how to get this one.
+   */
+  async resolve(asked: string | undefined): Promise<string> {
+    if (performance.now() - this.#readAt > NAMES_TTL_MS) await this.#refresh();
+    const wanted = asked ?? this.#config.models.default ?? this.#config.models.required[0] ?? this.#names[0];
+    if (wanted !== undefined && this.#names.includes(wanted)) return wanted;
+    await this.#refresh();
+    if (wanted !== undefined && this.#names.includes(wanted)) return wanted;
+    throw modelNotFound(wanted, this.#names);
+  }
+
+  async #refresh(): Promise<void> {
+    this.#remember(await (await this.#engine.client()).tags());
+  }
+
+  #remember(tags: readonly Tag[]): void {
+    this.#names = tags.map(({ name }) => spelled(name));
+    this.#readAt = performance.now();
+  }
+}
+
+function modelNotFound(model: string | undefined, available: readonly string[]): MeshError {
+  const exist = available.length > 0 ? `There is: ${available.join(', ')}.` : 'There is none yet.';
+  return model === undefined
+    ? new MeshError('model_not_found', `No model is here. Pull one with: ollamesh pull llama3.2`, { details: { available } })
+    : new MeshError('model_not_found', `Model "${model}" is not here. ${exist} To get it: ollamesh pull ${model}`, {
+        details: { model, available, pull: { command: `ollamesh pull ${model}`, request: { method: 'POST', path: '/models/pull', body: { model } } } },
+      });
+}
+
+/** An engine's name for a model in our one spelling. */
+function spelled(name: string): string {
+  return normaliseModelName(name) ?? name;
+}
+
+function toModel(tag: Tag, loaded: boolean): Model {
+  const { family, parameter_size: parameterSize, quantization_level: quantization, context_length: contextLength } = tag.details ?? {};
+  return {
+    name: spelled(tag.name),
+    digest: tag.digest,
+    sizeBytes: tag.size,
+    modifiedAt: tag.modified_at,
+    loaded,
+    ...(family && { family }),
+    ...(parameterSize && { parameterSize }),
+    ...(quantization && { quantization }),
+    ...(contextLength && { contextLength }),
+    ...(tag.capabilities && { capabilities: tag.capabilities }),
+  };
+}

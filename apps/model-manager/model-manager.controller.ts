@@ -1,0 +1,56 @@
+/** What model-manager answers and hears on the bus. */
+import { Controller } from '@nestjs/common';
+import { Handle, On } from '#bus';
+import { type Engine, EngineChanged, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow } from '#contracts';
+import type { z } from 'zod';
+import { Catalogue } from './catalogue.js';
+import { EngineLink } from './engine-link.js';
+import { Producers } from './producers.js';
+import { Pulls } from './pulls.js';
+
+@Controller()
+export class ModelManagerController {
+  constructor(
+    private readonly engine: EngineLink,
+    private readonly catalogue: Catalogue,
+    private readonly pulls: Pulls,
+    private readonly producers: Producers,
+  ) {}
+
+  @On(EngineChanged, { from: 'own' })
+  engineChanged(engine: Engine): void {
+    this.engine.update(engine);
+  }
+
+  @Handle(ModelsList)
+  async list() {
+    return { models: await this.catalogue.list() };
+  }
+
+  @Handle(ModelsShow)
+  async show({ model }: z.output<typeof ModelsShow.request>) {
+    return { model, show: await (await this.engine.client()).show(model) };
+  }
+
+  @Handle(ModelsDelete)
+  async delete({ model }: z.output<typeof ModelsDelete.request>) {
+    await (await this.engine.client()).delete(model);
+    this.catalogue.forget();
+    return { model };
+  }
+
+  @Handle(ModelsPull)
+  pull({ model, ifMissing }: z.output<typeof ModelsPull.request>) {
+    return this.pulls.pull(model, ifMissing);
+  }
+
+  @Handle(ModelsPullStatus)
+  pullStatus({ model }: z.output<typeof ModelsPullStatus.request>) {
+    return this.pulls.status(model);
+  }
+
+  @Handle(InferenceStart)
+  start({ streamId, epoch, ownerTokenHash, model, generation }: z.output<typeof InferenceStart.request>) {
+    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * One stream at its source: numbers the frames, publishes each once, keeps them for replay and ends with exactly one
+ * terminal frame whatever happens. producers.ts owns beats and lifetimes.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { type Bus, type Subscription } from '#bus';
+import { type Frame, type Head, MeshError, StreamCancel, StreamFrame, StreamReplay } from '#contracts';
+import type { InferenceLine } from '#ollama';
+import { type FrameContent, framesOfLine } from './frames-of-line.js';
+
+/** A first token later than this is announced by a `loading` frame. */
+const LOADING_AFTER_MS = 200;
+/** Characters of text one stream may produce; past it the stream ends with an error. */
+const MAX_CHARACTERS = 32 * 1024 * 1024;
+/** Frames of one replay answer; the asker comes back for more. */
+const REPLAY_FRAMES = 5_000;
+const REPLAY_CHARACTERS = 512 * 1024;
+
+export interface StreamIdentity {
+  readonly id: string;
+  readonly epoch: number;
+  readonly model: string;
+  readonly ownerTokenHash: string;
+}
+
+export class StreamProducer {
+  readonly #bus: Bus;
+  readonly #identity: StreamIdentity;
+  readonly #frames: Frame[] = [];
+  readonly #abort = new AbortController();
+  readonly #served: Subscription[];
+  #characters = 0;
+  #stopWith: FrameContent | undefined;
+  #ended = false;
+
+  constructor(bus: Bus, identity: StreamIdentity) {
+    this.#bus = bus;
+    this.#identity = identity;
+    this.#served = [
+      bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id: identity.id }),
+      bus.serve(StreamCancel, ({ ownerTokenHash }) => this.#cancel(ownerTokenHash), { id: identity.id }),
+    ];
+  }
+
+  get id(): string {
+    return this.#identity.id;
+  }
+
+  get head(): Head {
+    return { epoch: this.#identity.epoch, seq: this.#frames.length };
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Publishes what `lines` yields; settles, never rejects, when the terminal frame is out. */
+  async run(lines: (signal: AbortSignal) => AsyncIterable<InferenceLine>): Promise<void> {
+    const loading = setTimeout(() => {
+      if (this.#frames.length === 0) this.#publish({ kind: 'loading', model: this.#identity.model });
+    }, LOADING_AFTER_MS);
+    try {
+      for await (const line of lines(this.#abort.signal)) {
+        for (const content of framesOfLine(line)) this.#take(content);
+        if (this.#ended) return;
+      }
+      throw new MeshError('engine_eof', 'The engine ended the answer without finishing it.');
+    } catch (thrown) {
+      this.#publish(this.#stopWith ?? { kind: 'error', error: MeshError.from(thrown).toJSON() });
+    } finally {
+      clearTimeout(loading);
+    }
+  }
+
+  /** Ends a live stream with `error` and drops the engine's request. */
+  fail(error: MeshError): void {
+    this.#stop({ kind: 'error', error: error.toJSON() });
+  }
+
+  /** Stops answering for this stream. */
+  async dispose(): Promise<void> {
+    await Promise.all(this.#served.map((subscription) => subscription.drain()));
+  }
+
+  #take(content: FrameContent): void {
+    if ('text' in content) this.#characters += content.text.length;
+    if (this.#characters > MAX_CHARACTERS) throw new MeshError('engine_error', `The answer exceeds ${MAX_CHARACTERS} characters.`);
+    this.#publish(content);
+  }
+
+  #publish(content: FrameContent): void {
+    if (this.#ended) return;
+    const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...content };
+    this.#frames.push(frame);
+    this.#ended = frame.kind === 'done' || frame.kind === 'error';
+    this.#bus.publish(StreamFrame, frame, { id: this.id });
+  }
+
+  #stop(content: FrameContent): void {
+    if (this.#ended) return;
+    this.#stopWith = content;
+    this.#abort.abort();
+  }
+
+  #cancel(ownerTokenHash: string): Record<string, never> {
+    const [given, expected] = [Buffer.from(ownerTokenHash), Buffer.from(this.#identity.ownerTokenHash)];
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+      throw new MeshError('forbidden', 'Only the owner of this stream may cancel it: send the ownerToken that its creator got.');
+    }
+    this.#stop({ kind: 'done', finishReason: 'cancelled', counters: {} });
+    return {};
+  }
+
+  #replay(after: Head): { model: string; frames: Frame[]; head: Head; more: boolean } {
+    const from = after.epoch === this.#identity.epoch ? after.seq : 0;
+    const frames: Frame[] = [];
+    let characters = 0;
+    for (let index = from; index < this.#frames.length && frames.length < REPLAY_FRAMES && characters < REPLAY_CHARACTERS; index++) {
+      const frame = this.#frames[index];
+      if (!frame) break;
+      frames.push(frame);
+      characters += 'text' in frame ? frame.text.length : 200;
+    }
+    return { model: this.#identity.model, frames, head: this.head, more: from + frames.length < this.#frames.length };
+  }
+}

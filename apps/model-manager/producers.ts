@@ -1,0 +1,79 @@
+/** Every stream this node produces or produced within the last minute, and the beat that says how far each is. */
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Bus } from '#bus';
+import { type Generation, type Head, MeshError, StreamBeat } from '#contracts';
+import { Catalogue } from './catalogue.js';
+import { EngineLink } from './engine-link.js';
+import { engineRequest } from './engine-request.js';
+import { type StreamIdentity, StreamProducer } from './producer.js';
+
+const BEAT_MS = 1_000;
+/** How long an ended stream can be replayed. */
+const ENDED_TTL_MS = 60_000;
+const MAX_LIVE_STREAMS = 1_024;
+
+@Injectable()
+export class Producers implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #bus: Bus;
+  readonly #engine: EngineLink;
+  readonly #catalogue: Catalogue;
+  readonly #producers = new Map<string, StreamProducer>();
+  readonly #runs = new Set<Promise<void>>();
+  readonly #expiries = new Set<NodeJS.Timeout>();
+  #beat: NodeJS.Timeout | undefined;
+
+  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue) {
+    this.#bus = bus;
+    this.#engine = engine;
+    this.#catalogue = catalogue;
+  }
+
+  onApplicationBootstrap(): void {
+    this.#beat = setInterval(() => this.#publishBeat(), BEAT_MS);
+  }
+
+  /**
+   * Starts a generation; its frames follow on the stream's subject.
+   * @throws MeshError `model_not_found`, `engine_unavailable`, `engine_busy`; nothing has begun then.
+   */
+  async start(stream: Omit<StreamIdentity, 'model'>, asked: string | undefined, generation: Generation): Promise<{ model: string }> {
+    if (this.#runs.size >= MAX_LIVE_STREAMS) throw new MeshError('engine_busy', `This node already produces ${MAX_LIVE_STREAMS} streams.`);
+    if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
+    const model = await this.#catalogue.resolve(asked);
+    const client = await this.#engine.client();
+    const { path, body } = engineRequest(model, generation);
+    const producer = new StreamProducer(this.#bus, { ...stream, model });
+    this.#producers.set(producer.id, producer);
+    const run = producer.run((signal) => client[path](body, signal)).finally(() => {
+      this.#runs.delete(run);
+      this.#expire(producer);
+    });
+    this.#runs.add(run);
+    return { model };
+  }
+
+  /** Ends what lives with a retryable error, so that no viewer waits for frames that will not come. */
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.#beat);
+    for (const producer of this.#producers.values()) producer.fail(new MeshError('unavailable', 'The model-manager is shutting down.'));
+    await Promise.all(this.#runs);
+    for (const expiry of this.#expiries) clearTimeout(expiry);
+    await Promise.all([...this.#producers.values()].map((producer) => producer.dispose()));
+  }
+
+  #publishBeat(): void {
+    if (this.#producers.size === 0) return;
+    const heads: Record<string, Head> = {};
+    for (const [id, producer] of this.#producers) heads[id] = producer.head;
+    this.#bus.publish(StreamBeat, { heads });
+  }
+
+  #expire(producer: StreamProducer): void {
+    const expiry = setTimeout(() => {
+      this.#expiries.delete(expiry);
+      this.#producers.delete(producer.id);
+      void producer.dispose();
+    }, ENDED_TTL_MS);
+    this.#expiries.add(expiry);
+  }
+}

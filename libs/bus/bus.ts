@@ -1,0 +1,270 @@
+/** An app's place on the bus: typed publish, call, subscribe and serve over one NATS connection. */
+import {
+  ConnectionError,
+  type Msg,
+  type NatsConnection,
+  NoRespondersError,
+  RequestError,
+  type Subscription as NatsSubscription,
+  TimeoutError,
+} from '@nats-io/transport-node';
+import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
+import type { z } from 'zod';
+import { withTrace } from './trace.js';
+import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, requestHeaders, traceparentOf } from './wire.js';
+
+/** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
+export type Target = Pick<Address, 'node' | 'id'>;
+
+export interface CallOptions extends Target {
+  /** Milliseconds; the rpc's own deadline unless said. */
+  readonly deadlineMs?: number;
+  /** Stops waiting; the other side is not told. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ServeContext {
+  /** Aborts when the caller no longer waits. */
+  readonly signal: AbortSignal;
+}
+
+export interface Subscription {
+  /** Takes no more messages, and settles when those being handled are done. */
+  drain(): Promise<void>;
+}
+
+/** Counts since the start, per process and connection. */
+export interface BusStats {
+  /** Messages refused because they were not what contracts say. */
+  invalidMessages: number;
+  /** Event handlers that threw. */
+  failedHandlers: number;
+  reconnects: number;
+}
+
+/** Told what the bus has to say to a person running it. */
+export interface BusLog {
+  warn(message: string): void;
+}
+
+export class Bus {
+  readonly stats: BusStats = { invalidMessages: 0, failedHandlers: 0, reconnects: 0 };
+  readonly #connection: NatsConnection;
+  readonly #root: string;
+  readonly #log: BusLog;
+  readonly #onReconnect = new Set<() => void>();
+  #connected = true;
+
+  constructor(
+    connection: NatsConnection,
+    /** This app's name, its queue group. */
+    readonly app: AppName,
+    /** This machine's name on the bus. */
+    readonly node: string,
+    { root, log }: { root: string; log: BusLog },
+  ) {
+    this.#connection = connection;
+    this.#root = root;
+    this.#log = log;
+    void this.#watch();
+  }
+
+  /** False between the loss of the server and the reconnect. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** Largest message, in bytes, as the server announced it. */
+  get maxPayloadBytes(): number {
+    return this.#connection.info?.max_payload ?? 1024 * 1024;
+  }
+
+  /** Says a fact. At most once: nobody may hear it. */
+  publish<E extends MeshEvent>(event: E, payload: z.input<E['payload']>, target: Target = {}): void {
+    this.#connection.publish(this.#subject(event, target), encodePayload(payload));
+  }
+
+  /**
+   * Asks, and waits for the answer.
+   * @throws MeshError what the other side threw; `unavailable` naming the app when nobody serves it; `deadline_exceeded`;
+   * `payload_too_large` when the request exceeds what the server takes.
+   */
+  async call<R extends Rpc>(rpc: R, request: z.input<R['request']>, options: CallOptions = {}): Promise<z.output<R['reply']>> {
+    const deadlineMs = options.deadlineMs ?? rpc.deadlineMs;
+    const payload = encodePayload(request);
+    if (payload.length > this.maxPayloadBytes) {
+      throw new MeshError('payload_too_large', `The request has ${payload.length} bytes; the bus takes at most ${this.maxPayloadBytes}.`, {
+        details: { bytes: payload.length, maxBytes: this.maxPayloadBytes },
+      });
+    }
+    const message = await this.#request(rpc, payload, deadlineMs, options);
+    const body = decodePayload(message.data);
+    const failure = failureOf(message.headers, body);
+    if (failure) throw failure;
+    return parseOrThrow(rpc.reply, body, `reply to ${rpc.name}`) as z.output<R['reply']>;
+  }
+
+  /** Hears an event, from every node unless `target` names one. Messages that are not what contracts say are counted and dropped. */
+  subscribe<E extends MeshEvent>(
+    event: E,
+    handler: (payload: z.output<E['payload']>, node: string) => void | Promise<void>,
+    target: Target = { node: '*' },
+  ): Subscription {
+    return this.#receive(this.#subject(event, { node: '*', ...target }), undefined, async (message) => {
+      let payload: z.output<E['payload']>;
+      try {
+        payload = parseOrThrow(event.payload, decodePayload(message.data), event.name) as z.output<E['payload']>;
+      } catch (thrown) {
+        this.#refuse(message.subject, thrown);
+        return;
+      }
+      try {
+        const heard = handler(payload, event.scope === 'node' ? (message.subject.split('.')[1] ?? '') : '');
+        if (heard) await heard;
+      } catch (thrown) {
+        this.stats.failedHandlers++;
+        this.#log.warn(`${this.app}: handling ${message.subject} failed: ${MeshError.from(thrown).message}`);
+      }
+    });
+  }
+
+  /** Answers an rpc, as one of the queue group that this app is. What the handler throws reaches the caller as a typed error. */
+  serve<R extends Rpc>(
+    rpc: R,
+    handler: (request: z.output<R['request']>, context: ServeContext) => Promise<z.input<R['reply']>> | z.input<R['reply']>,
+    target: Target = {},
+  ): Subscription {
+    return this.#receive(this.#subject(rpc, target), this.app, (message) =>
+      withTrace(traceparentOf(message.headers), async () => {
+        try {
+          const request = parseOrThrow(rpc.request, this.#decode(message), rpc.name) as z.output<R['request']>;
+          const reply = await handler(request, { signal: AbortSignal.timeout(deadlineOf(message.headers, rpc.deadlineMs)) });
+          this.#respond(message, encodePayload(reply));
+        } catch (thrown) {
+          const error = MeshError.from(thrown);
+          if (error.code === 'invalid_request') this.stats.invalidMessages++;
+          if (error.code === 'internal') this.#log.warn(`${this.app}: ${rpc.name} failed: ${error.message}`);
+          this.#respond(message, encodePayload(error), error);
+        }
+      }),
+    );
+  }
+
+  /** Calls `listener` each time the connection is back; subscriptions are by then. */
+  onReconnect(listener: () => void): void {
+    this.#onReconnect.add(listener);
+  }
+
+  /** Sends what is buffered and waits until the server has it. */
+  async flush(): Promise<void> {
+    await this.#connection.flush();
+  }
+
+  /** Ends the connection after what is under way. Idempotent. */
+  async close(): Promise<void> {
+    this.#onReconnect.clear();
+    if (this.#connection.isClosed()) return;
+    if (!this.#connected || this.#connection.isDraining()) await this.#connection.close();
+    else await this.#connection.drain();
+  }
+
+  #subject(message: Rpc | MeshEvent, target: Target): string {
+    return subjectOf(message, { root: this.#root, node: this.node, ...target });
+  }
+
+  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, ...target }: CallOptions): Promise<Msg> {
+    const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers: requestHeaders(deadlineMs) });
+    const settled = new AbortController();
+    try {
+      return await (signal ? Promise.race([pending, aborted(signal, settled.signal)]) : pending);
+    } catch (thrown) {
+      throw callError(thrown, rpc, target.node ?? this.node, deadlineMs);
+    } finally {
+      settled.abort();
+    }
+  }
+
+  #decode(message: Msg): unknown {
+    try {
+      return decodePayload(message.data);
+    } catch (cause) {
+      throw new MeshError('invalid_request', 'The message is not JSON.', { cause });
+    }
+  }
+
+  #respond(message: Msg, payload: Uint8Array, error?: MeshError): void {
+    if (payload.length > this.maxPayloadBytes) {
+      const tooLarge = new MeshError('payload_too_large', `The answer has ${payload.length} bytes; the bus takes at most ${this.maxPayloadBytes}.`);
+      message.respond(encodePayload(tooLarge), { headers: failureHeaders(tooLarge) });
+      return;
+    }
+    message.respond(payload, error && { headers: failureHeaders(error) });
+  }
+
+  #receive(subject: string, queue: string | undefined, handle: (message: Msg) => Promise<void>): Subscription {
+    const inFlight = new Set<Promise<void>>();
+    const subscription: NatsSubscription = this.#connection.subscribe(subject, {
+      ...(queue !== undefined && { queue }),
+      callback: (error, message) => {
+        if (error) {
+          this.#log.warn(`${this.app}: subscription to ${subject}: ${error.message}`);
+          return;
+        }
+        const handling = handle(message).finally(() => inFlight.delete(handling));
+        inFlight.add(handling);
+      },
+    });
+    return {
+      drain: async () => {
+        if (!subscription.isClosed() && !this.#connection.isClosed()) {
+          if (this.#connected) await subscription.drain();
+          else subscription.unsubscribe();
+        }
+        await Promise.all(inFlight);
+      },
+    };
+  }
+
+  #refuse(subject: string, thrown: unknown): void {
+    this.stats.invalidMessages++;
+    this.#log.warn(`${this.app}: refused a message on ${subject}: ${MeshError.from(thrown).message}`);
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type === 'disconnect') this.#connected = false;
+      if (status.type === 'reconnect') {
+        this.#connected = true;
+        this.stats.reconnects++;
+        for (const listener of this.#onReconnect) listener();
+      }
+    }
+  }
+}
+
+/** Rejects when `signal` aborts; stops listening to it once `settled` does. */
+function aborted(signal: AbortSignal, settled: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const abort = () => reject(new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason }));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true, signal: settled });
+  });
+}
+
+function callError(thrown: unknown, rpc: Rpc, node: string, deadlineMs: number): MeshError {
+  if (thrown instanceof MeshError) return thrown;
+  const details = { app: rpc.app, rpc: rpc.name, ...(rpc.scope === 'node' && { node }) };
+  const where = rpc.scope === 'node' ? `${rpc.app} on node "${node}"` : rpc.app;
+  const cause = thrown instanceof RequestError && thrown.cause ? thrown.cause : thrown;
+  if (cause instanceof NoRespondersError || (thrown instanceof RequestError && thrown.isNoResponders())) {
+    return new MeshError('unavailable', `No ${where} is on the bus.`, { details, cause: thrown });
+  }
+  if (cause instanceof TimeoutError) {
+    return new MeshError('deadline_exceeded', `The ${where} did not answer within ${deadlineMs} ms.`, { details, cause: thrown });
+  }
+  if (cause instanceof ConnectionError) return new MeshError('unavailable', `The bus is not connected: ${cause.message}.`, { details, cause: thrown });
+  return new MeshError('unavailable', `Asking the ${where} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}.`, {
+    details,
+    cause: thrown,
+  });
+}

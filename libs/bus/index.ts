@@ -1,0 +1,5 @@
+/** The bus: one NATS connection per app, typed by contracts, and Nest's transport over it. */
+export * from './bus.js';
+export * from './connect.js';
+export * from './trace.js';
+export * from './transport.js';

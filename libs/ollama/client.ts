@@ -1,0 +1,164 @@
+/** A client of Ollama's HTTP API: what model-manager and the orchestrator's health check need of it. */
+import { MeshError } from '#contracts';
+import { Agent, type Dispatcher, request } from 'undici';
+import type { z } from 'zod';
+import { jsonLines } from './ndjson.js';
+import { FailureBody, InferenceLine, PullLine, RunningModels, type Tag, Tags, Version } from './schemas.js';
+
+/** A stream may pause for as long as a model loads or a prompt is read; the caller's signal bounds it instead. */
+const STREAMS = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 }, connections: 512 });
+const CALL_TIMEOUT_MS = 10_000;
+/** Bytes of an error's body that are read. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+export class OllamaClient {
+  /** @param url base URL of the engine, without a trailing slash */
+  constructor(readonly url: string) {}
+
+  async version(signal?: AbortSignal): Promise<string> {
+    return (await this.#json('GET', '/api/version', undefined, Version, signal)).version;
+  }
+
+  async tags(signal?: AbortSignal): Promise<Tag[]> {
+    return (await this.#json('GET', '/api/tags', undefined, Tags, signal)).models;
+  }
+
+  /** Names of the models in memory. */
+  async running(signal?: AbortSignal): Promise<string[]> {
+    return (await this.#json('GET', '/api/ps', undefined, RunningModels, signal)).models.map(({ name }) => name);
+  }
+
+  /** @throws MeshError `model_not_found` */
+  async show(model: string, signal?: AbortSignal): Promise<Record<string, unknown>> {
+    const body = await this.#body(await this.#send('POST', '/api/show', { model }, bounded(signal)));
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw unexpected('/api/show');
+    return body as Record<string, unknown>;
+  }
+
+  /** @throws MeshError `model_not_found` */
+  async delete(model: string, signal?: AbortSignal): Promise<void> {
+    const response = await this.#send('DELETE', '/api/delete', { model }, bounded(signal));
+    await response.body.dump();
+  }
+
+  /** The engine's progress lines; ends after `success`. Leaving the loop drops the connection, which ends the engine's download. */
+  async *pull(model: string, signal: AbortSignal): AsyncGenerator<PullLine> {
+    yield* this.#lines('/api/pull', { model, stream: true }, PullLine, signal);
+  }
+
+  /** The lines of a chat as they come; aborting drops the connection, which stops the engine's work on it. */
+  async *chat(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine> {
+    yield* this.#lines('/api/chat', { ...body, stream: true }, InferenceLine, signal);
+  }
+
+  /** As chat, for a bare prompt. */
+  async *generate(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine> {
+    yield* this.#lines('/api/generate', { ...body, stream: true }, InferenceLine, signal);
+  }
+
+  async *#lines<Schema extends z.ZodType>(path: string, body: object, schema: Schema, signal: AbortSignal): AsyncGenerator<z.output<Schema>> {
+    const response = await this.#send('POST', path, body, signal);
+    try {
+      for await (const line of jsonLines(response.body)) {
+        const parsed = schema.safeParse(line);
+        if (parsed.success) {
+          yield parsed.data;
+          continue;
+        }
+        const failure = FailureBody.safeParse(line);
+        throw failure.success ? engineError(failure.data.error) : unexpected(path);
+      }
+    } catch (thrown) {
+      throw transportError(thrown, this.url, signal);
+    } finally {
+      response.body.destroy();
+    }
+  }
+
+  async #json<Schema extends z.ZodType>(
+    method: 'GET' | 'POST',
+    path: string,
+    body: object | undefined,
+    schema: Schema,
+    signal?: AbortSignal,
+  ): Promise<z.output<Schema>> {
+    const parsed = schema.safeParse(await this.#body(await this.#send(method, path, body, bounded(signal))));
+    if (!parsed.success) throw unexpected(path);
+    return parsed.data;
+  }
+
+  async #body(response: Dispatcher.ResponseData): Promise<unknown> {
+    try {
+      return await response.body.json();
+    } catch (thrown) {
+      throw transportError(thrown, this.url);
+    }
+  }
+
+  async #send(method: 'GET' | 'POST' | 'DELETE', path: string, body: object | undefined, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+    let response: Dispatcher.ResponseData;
+    try {
+      response = await request(this.url + path, {
+        method,
+        signal,
+        dispatcher: STREAMS,
+        ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      });
+    } catch (thrown) {
+      throw transportError(thrown, this.url, signal);
+    }
+    if (response.statusCode < 400) return response;
+    throw statusError(response.statusCode, await readError(response));
+  }
+}
+
+function bounded(signal: AbortSignal | undefined): AbortSignal {
+  const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
+  return signal ? AbortSignal.any([signal, timeout]) : timeout;
+}
+
+async function readError(response: Dispatcher.ResponseData): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > MAX_ERROR_BYTES) break;
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  try {
+    const body = FailureBody.safeParse(JSON.parse(text));
+    return body.success ? body.data.error : text.trim();
+  } catch {
+    return text.trim(); // Some of Ollama's errors are plain text.
+  }
+}
+
+function statusError(status: number, message: string): MeshError {
+  const details = { status };
+  if (status === 404 && /not found/.test(message)) return new MeshError('model_not_found', message, { details });
+  if (status === 503) return new MeshError('engine_busy', message || 'The engine is busy.', { details });
+  if (status === 400) return new MeshError('invalid_request', message || 'The engine refused the request.', { details });
+  return new MeshError('engine_error', message || `The engine answered with status ${status}.`, { details });
+}
+
+/** An `{error}` line inside a running answer. A dead runner is worth another try: the engine loads the model again. */
+function engineError(message: string): MeshError {
+  return new MeshError('engine_error', message, { retryable: /EOF|runner|connection/i.test(message) });
+}
+
+function unexpected(path: string): MeshError {
+  return new MeshError('engine_error', `The engine's answer on ${path} is not what Ollama's API says. Is something else listening there?`);
+}
+
+function transportError(thrown: unknown, url: string, signal?: AbortSignal): MeshError {
+  if (thrown instanceof MeshError) return thrown;
+  if (signal?.aborted) {
+    const timedOut = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
+    return timedOut
+      ? new MeshError('deadline_exceeded', `The engine at ${url} did not answer in time.`, { cause: thrown })
+      : new MeshError('cancelled', 'The request to the engine was cancelled.', { cause: thrown });
+  }
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new MeshError('engine_unavailable', `The connection to the engine at ${url} failed: ${reason || 'closed'}.`, { cause: thrown });
+}

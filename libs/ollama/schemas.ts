@@ -1,0 +1,63 @@
+/** The parts of Ollama's answers that the mesh reads; unknown fields pass unharmed. */
+import { Counters } from '#contracts';
+import { z } from 'zod';
+
+const Details = z.object({
+  family: z.string().optional(),
+  parameter_size: z.string().optional(),
+  quantization_level: z.string().optional(),
+  context_length: z.number().optional(),
+});
+
+export const Tags = z.object({
+  models: z
+    .array(
+      z.object({
+        name: z.string(),
+        digest: z.string(),
+        size: z.number(),
+        modified_at: z.string(),
+        details: Details.optional(),
+        capabilities: z.array(z.string()).optional(),
+      }),
+    )
+    .nullable()
+    .transform((models) => models ?? []),
+});
+export type Tag = z.output<typeof Tags>['models'][number];
+
+export const RunningModels = z.object({
+  models: z
+    .array(z.object({ name: z.string(), size: z.number().optional(), size_vram: z.number().optional(), context_length: z.number().optional() }))
+    .nullable()
+    .transform((models) => models ?? []),
+});
+
+export const Version = z.object({ version: z.string() });
+
+export const PullLine = z.object({
+  status: z.string(),
+  digest: z.string().optional(),
+  total: z.number().optional(),
+  completed: z.number().optional(),
+});
+export type PullLine = z.output<typeof PullLine>;
+
+const OllamaToolCall = z.object({
+  id: z.string().optional(),
+  function: z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()).default({}) }),
+});
+
+/** One line of /api/chat or /api/generate: `message` belongs to the first, `response` and `thinking` to the second. */
+export const InferenceLine = Counters.extend({
+  message: z
+    .object({ content: z.string().default(''), thinking: z.string().optional(), tool_calls: z.array(OllamaToolCall).optional() })
+    .optional(),
+  response: z.string().optional(),
+  thinking: z.string().optional(),
+  done: z.boolean(),
+  done_reason: z.string().optional(),
+});
+export type InferenceLine = z.output<typeof InferenceLine>;
+
+export const FailureBody = z.object({ error: z.string() });

@@ -1,0 +1,55 @@
+/** Starts a Nest app of the mesh: its module with bus, configuration and logger, on the bus and (the gateway) on HTTP. */
+import 'reflect-metadata';
+import { type DynamicModule, type INestApplicationContext, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { MicroserviceOptions } from '@nestjs/microservices';
+import { Bus, BusTransport, MeshErrorFilter } from '#bus';
+import type { Config } from '#config';
+import { Logger } from './logger.js';
+
+/** Injection token of the validated configuration. */
+export const CONFIG = Symbol('ollamesh config');
+
+/** What an app gets from whoever starts it; the starter owns the bus and closes it after the app. */
+export interface Runtime {
+  readonly bus: Bus;
+  readonly config: Config;
+  readonly logger: Logger;
+}
+
+export interface RunningApp {
+  readonly context: INestApplicationContext;
+  /** Takes no more messages, finishes those in flight, runs the app's own shutdown. Idempotent. */
+  close(): Promise<void>;
+}
+
+@Module({})
+class RuntimeModule {}
+
+/** The app's module with the runtime's three providers in reach of all of it. */
+export function withRuntime(appModule: Type, { bus, config, logger }: Runtime): DynamicModule {
+  const providers = [
+    { provide: Bus, useValue: bus },
+    { provide: CONFIG, useValue: config },
+    { provide: Logger, useValue: logger },
+  ];
+  return { module: RuntimeModule, global: true, imports: [appModule], providers, exports: providers };
+}
+
+/** Starts an app that only the bus reaches. */
+export async function startMicroservice(appModule: Type, runtime: Runtime): Promise<RunningApp> {
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(withRuntime(appModule, runtime), {
+    strategy: new BusTransport(runtime.bus),
+    logger: runtime.logger,
+    abortOnError: false,
+  });
+  app.useGlobalFilters(new MeshErrorFilter());
+  await app.listen();
+  return { context: app, close: once(() => app.close()) };
+}
+
+/** Runs `close` the first time and answers every later call with the same outcome. */
+export function once(close: () => Promise<void>): () => Promise<void> {
+  let closing: Promise<void> | undefined;
+  return () => (closing ??= close());
+}
