@@ -20,7 +20,7 @@ export interface Missing {
 }
 
 export class StreamLog {
-  #epoch = 0;
+  #epoch = 1;
   #seq = 0;
   #parts: Part[] = [];
   #status: StreamStatus | undefined;
@@ -63,7 +63,7 @@ export class StreamLog {
 
   /** Ends a stream whose producer can't: the gateway's own terminal frame. No effect on a stream that has ended. */
   fail(error: ErrorBody): void {
-    this.apply({ epoch: Math.max(this.#epoch, 1), seq: this.#seq + 1, kind: 'error', error });
+    this.apply({ epoch: this.#epoch, seq: this.#seq + 1, kind: 'error', error });
   }
 
   /** What came after `position`, or undefined when this log never was at that position. */

@@ -1,0 +1,16 @@
+/** gateway: the only door for users. Relays streams to viewers; each door only translates. */
+import { Module } from '@nestjs/common';
+import { MeshStateController } from './doors/rest/mesh-state.controller.js';
+import { ModelsController } from './doors/rest/models.controller.js';
+import { PageController } from './doors/rest/page.controller.js';
+import { StreamsController } from './doors/rest/streams.controller.js';
+import { SocketIoDoor } from './doors/socketio/socketio-door.js';
+import { MeshView } from './mesh-view.js';
+import { MeshController } from './mesh.controller.js';
+import { Relays } from './relay/relays.js';
+
+@Module({
+  controllers: [MeshController, StreamsController, ModelsController, MeshStateController, PageController],
+  providers: [MeshView, Relays, SocketIoDoor],
+})
+export class GatewayModule {}

@@ -1,0 +1,44 @@
+/** The page at `/`: static files, with the two libraries it uses served from their own packages. */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { Controller, Get, Param, Res } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { Response } from 'express';
+import { MeshError } from '#contracts';
+import { packageRoot } from '#package-root';
+
+const require = createRequire(import.meta.url);
+const PAGE = join(packageRoot(), 'apps/gateway/page');
+
+/** A literal list: nothing else can be asked for. */
+const FILES: Record<string, () => string> = {
+  'page.js': () => join(PAGE, 'page.js'),
+  'page.css': () => join(PAGE, 'page.css'),
+  'icon.svg': () => join(PAGE, 'icon.svg'),
+  'marked.js': () => join(dirname(require.resolve('marked/package.json')), 'lib/marked.esm.js'),
+  'dompurify.js': () => join(dirname(require.resolve('dompurify/package.json')), 'dist/purify.es.mjs'),
+  'socket.io.js': () => join(dirname(require.resolve('socket.io-client/package.json')), 'dist/socket.io.esm.min.js'),
+};
+const CONTENT_SECURITY_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+@ApiExcludeController()
+@Controller()
+export class PageController {
+  @Get()
+  page(@Res() response: Response): void {
+    response.setHeader('content-security-policy', CONTENT_SECURITY_POLICY);
+    response.setHeader('x-content-type-options', 'nosniff');
+    response.setHeader('referrer-policy', 'no-referrer');
+    response.sendFile(join(PAGE, 'index.html'));
+  }
+
+  @Get('page/:file')
+  file(@Param('file') name: string, @Res() response: Response): void {
+    const locate = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
+    if (!locate) throw new MeshError('not_found', `The page has no file "${name}".`);
+    response.setHeader('x-content-type-options', 'nosniff');
+    response.type(name.endsWith('.js') ? 'text/javascript' : name);
+    response.sendFile(locate(), { dotfiles: 'allow' });
+  }
+}

@@ -1,0 +1,84 @@
+/** The REST and SSE door to streams: create, watch, read, cancel. */
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import type { Config } from '#config';
+import { CreateStream, type CreatedStream, type Head, MeshError, Position, StreamId, parseOrThrow } from '#contracts';
+import { CONFIG } from '#runtime';
+import { parsePosition } from '#streams';
+import { Relays } from '../../relay/relays.js';
+import { openEventStream } from '../sse/sse.js';
+import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
+
+const RETRY_MS = 1_000;
+
+@ApiTags('streams')
+@Controller('streams')
+export class StreamsController {
+  readonly #transport = new SseTransport();
+  readonly #bufferBytes: number;
+
+  constructor(
+    private readonly relays: Relays,
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.#bufferBytes = config.gateway.limits.viewerBufferBytes;
+  }
+
+  @Post()
+  @ApiOperation({ summary: 'Start a generation; watch it by its id' })
+  create(@Body({ schema: CreateStream }) request: CreateStream): Promise<CreatedStream> {
+    return this.relays.create(request);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'Watch a stream (text/event-stream) or read it as it is now (application/json)' })
+  @ApiProduces('text/event-stream', 'application/json')
+  @ApiOkResponse({ description: 'snapshot, delta …, then done or failed' })
+  async watch(
+    @Param('id') id: string,
+    @Query('last_event_id') queried: string | undefined,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const streamId = parseId(id);
+    const after = positionFrom(lastEventId ?? queried);
+    const relay = await this.relays.get(streamId);
+    if (request.accepts(['text/event-stream', 'application/json']) === 'application/json') {
+      response.json(relay.view());
+      return;
+    }
+    if (after && relay.isTerminal(after)) {
+      response.status(204).end();
+      return;
+    }
+    openEventStream(response);
+    response.write(`retry: ${RETRY_MS}\n\n`);
+    const viewer = new SseViewer(this.#transport, response, this.#bufferBytes);
+    response.on('close', () => relay.leave(viewer));
+    relay.join(viewer, after);
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiBearerAuth()
+  @ApiOperation({ summary: 'Cancel a stream; the bearer token is its ownerToken' })
+  async cancel(@Param('id') id: string, @Headers('authorization') authorization: string | undefined): Promise<void> {
+    const ownerToken = /^Bearer (\S{1,256})$/i.exec(authorization ?? '')?.[1];
+    if (ownerToken === undefined) {
+      throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
+    }
+    await this.relays.cancel(parseId(id), ownerToken);
+  }
+}
+
+function parseId(id: string): string {
+  return parseOrThrow(z.object({ id: StreamId }), { id }).id;
+}
+
+function positionFrom(text: string | undefined): Head | undefined {
+  if (text === undefined || text === '') return undefined;
+  return parsePosition(parseOrThrow(z.object({ last_event_id: Position }), { last_event_id: text }).last_event_id);
+}

@@ -1,0 +1,92 @@
+/** The Socket.IO door: chat, join, leave and cancel, each acknowledged; what follows comes from the relay. */
+import { Injectable } from '@nestjs/common';
+import type { z } from 'zod';
+import {
+  type Ack,
+  CancelStream,
+  type ClientToServerEvents,
+  CreateStream,
+  type ErrorBody,
+  type Head,
+  JoinStream,
+  LeaveStream,
+  MeshError,
+  parseOrThrow,
+} from '#contracts';
+import { parsePosition } from '#streams';
+import { Relays } from '../../relay/relays.js';
+import { type MeshServer, type MeshSocket, SocketIoTransport, SocketIoViewer } from './socketio-viewer.js';
+
+/** Streams one socket may watch at once. */
+const MAX_STREAMS_PER_SOCKET = 64;
+
+@Injectable()
+export class SocketIoDoor {
+  constructor(private readonly relays: Relays) {}
+
+  /** Answers every socket of `server` from now on. */
+  open(server: MeshServer): void {
+    const transport = new SocketIoTransport(server);
+    server.on('connection', (socket) => this.#welcome(socket, transport));
+  }
+
+  #welcome(socket: MeshSocket, transport: SocketIoTransport): void {
+    const watched = new Map<string, SocketIoViewer>();
+    const join = async (streamId: string, after?: Head) => {
+      const relay = await this.relays.get(streamId);
+      if (!watched.has(streamId) && watched.size >= MAX_STREAMS_PER_SOCKET) {
+        throw new MeshError('too_many_requests', `One connection may watch ${MAX_STREAMS_PER_SOCKET} streams at once.`);
+      }
+      await leave(streamId);
+      const viewer = new SocketIoViewer(transport, socket, () => watched.delete(streamId));
+      watched.set(streamId, viewer);
+      return relay.join(viewer, after);
+    };
+    const leave = async (streamId: string) => {
+      const viewer = watched.get(streamId);
+      if (!viewer) return;
+      watched.delete(streamId);
+      (await this.relays.get(streamId)).leave(viewer);
+    };
+
+    answer(socket, 'chat', CreateStream, async (request) => {
+      const created = await this.relays.create(request);
+      // The acknowledgement goes out first, so that the client knows the id before its first event.
+      setImmediate(() => void join(created.id));
+      return created;
+    });
+    answer(socket, 'join', JoinStream, ({ streamId, after }) => join(streamId, after === undefined ? undefined : parsePosition(after)));
+    answer(socket, 'leave', LeaveStream, async ({ streamId }) => {
+      await leave(streamId);
+      return {};
+    });
+    answer(socket, 'cancel', CancelStream, async ({ streamId, ownerToken }) => {
+      await this.relays.cancel(streamId, ownerToken);
+      return {};
+    });
+    socket.on('disconnect', () => {
+      for (const streamId of watched.keys()) void leave(streamId);
+    });
+  }
+}
+
+/** Validates a request, runs it and acknowledges the outcome; a client that asks for no acknowledgement gets none. */
+function answer<Schema extends z.ZodType, Result extends object>(
+  socket: MeshSocket,
+  event: keyof ClientToServerEvents,
+  schema: Schema,
+  run: (request: z.output<Schema>) => Promise<Result>,
+): void {
+  const listener = async (request: unknown, ack: unknown) => {
+    const reply = (outcome: Ack<Result> | { ok: false; error: ErrorBody }) => {
+      if (typeof ack === 'function') (ack as (outcome: unknown) => void)(outcome);
+    };
+    try {
+      reply({ ok: true, ...(await run(parseOrThrow(schema, request))) });
+    } catch (thrown) {
+      reply({ ok: false, error: MeshError.from(thrown).toJSON() });
+    }
+  };
+  // What arrives is unknown, whatever the event map promises; the schema above decides.
+  socket.on(event, listener as never);
+}

@@ -1,0 +1,59 @@
+/**
+ * Keeps other sites' pages away from a gateway on loopback: a foreign Host (DNS rebinding) and a foreign or `null` Origin get
+ * 403 with nothing in it, on every method and on the Socket.IO handshake. The rules are those of Ollama's server.
+ */
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import type { NextFunction, Request, Response } from 'express';
+
+/** Schemes of desktop apps and editors that embed pages of their own. */
+const APP_SCHEMES = new Set(['app:', 'file:', 'tauri:', 'vscode-webview:', 'vscode-file:']);
+const LOCAL_NAMES = /^(localhost|.+\.(localhost|local|internal))$/i;
+const METHODS = 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS';
+const HEADERS = 'Authorization,Content-Type,User-Agent,Accept,Last-Event-ID,X-Requested-With';
+const PREFLIGHT_MAX_AGE_S = '43200';
+
+/** True for a Host header that names this machine: an IP address, localhost, `.local`, or none at all. */
+export function isLocalHost(host: string | undefined): boolean {
+  if (host === undefined || host === '') return true;
+  const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  return isIP(name) !== 0 || LOCAL_NAMES.test(name);
+}
+
+/** True for an Origin that may use the gateway: none, loopback on any port, the gateway's own, or a desktop app's scheme. */
+export function isAllowedOrigin(origin: string | undefined, host: string | undefined): boolean {
+  if (origin === undefined) return true;
+  if (!URL.canParse(origin)) return false; // "null" is one of these
+  const url = new URL(origin);
+  if (APP_SCHEMES.has(url.protocol)) return true;
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return false;
+  const name = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  return name === 'localhost' || name === '0.0.0.0' || name === '::1' || name.startsWith('127.') && isIP(name) === 4 || url.host === host;
+}
+
+/** True for a request that may go on. */
+export function isAllowed({ headers: { host, origin } }: IncomingMessage): boolean {
+  return isLocalHost(host) && isAllowedOrigin(origin, host);
+}
+
+/** Refuses what is foreign, answers preflights, and marks answers to allowed origins as readable. */
+export function siteGuard(request: Request, response: Response, next: NextFunction): void {
+  const { origin } = request.headers;
+  if (!isAllowed(request)) {
+    response.status(403).end();
+    return;
+  }
+  if (origin !== undefined) {
+    response.setHeader('Access-Control-Allow-Origin', origin);
+    response.setHeader('Access-Control-Expose-Headers', 'x-ollamesh');
+    response.setHeader('Vary', 'Origin');
+  }
+  if (request.method === 'OPTIONS' && origin !== undefined) {
+    response
+      .status(204)
+      .set({ 'Access-Control-Allow-Methods': METHODS, 'Access-Control-Allow-Headers': HEADERS, 'Access-Control-Max-Age': PREFLIGHT_MAX_AGE_S })
+      .end();
+    return;
+  }
+  next();
+}

@@ -1,0 +1,67 @@
+/** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, all in one shape. */
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import type { Response } from 'express';
+import { type ErrorBody, type ErrorCode, MeshError } from '#contracts';
+import { Logger } from '#runtime';
+
+const STATUS: Record<ErrorCode, number> = {
+  invalid_request: 400,
+  forbidden: 403,
+  not_found: 404,
+  model_not_found: 404,
+  stream_not_found: 404,
+  stream_gone: 410,
+  payload_too_large: 413,
+  too_many_requests: 429,
+  cancelled: 499,
+  internal: 500,
+  pull_failed: 502,
+  engine_error: 502,
+  engine_eof: 502,
+  unavailable: 503,
+  engine_unavailable: 503,
+  engine_busy: 503,
+  producer_lost: 503,
+  deadline_exceeded: 504,
+};
+
+export function statusOf(code: ErrorCode): number {
+  return STATUS[code];
+}
+
+export function errorBody(error: MeshError): { error: ErrorBody } {
+  return { error: error.toJSON() };
+}
+
+@Catch()
+export class HttpErrorFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<Response>();
+    const error = typed(thrown);
+    if (error.code === 'internal') this.logger.error(thrown);
+    if (response.headersSent) response.destroy();
+    else response.status(STATUS[error.code]).json(errorBody(error));
+  }
+}
+
+function typed(thrown: unknown): MeshError {
+  const status = thrown instanceof HttpException ? thrown.getStatus() : statusProperty(thrown);
+  if (thrown instanceof MeshError || status === undefined || !(thrown instanceof Error)) return MeshError.from(thrown);
+  if (status === 404) return new MeshError('not_found', `${thrown.message}. The API is described at /docs.`);
+  if (status === 413) return new MeshError('payload_too_large', `The request's body is too large: ${thrown.message}.`, { details: { ...limitOf(thrown) } });
+  if (status >= 400 && status < 500) {
+    return new MeshError('invalid_request', `Invalid request: ${thrown.message}.`, { details: { issues: [{ field: '', reason: thrown.message }] } });
+  }
+  return MeshError.from(thrown);
+}
+
+/** What body-parser and Express put on their errors. */
+function statusProperty(thrown: unknown): number | undefined {
+  return typeof thrown === 'object' && thrown !== null && 'status' in thrown && typeof thrown.status === 'number' ? thrown.status : undefined;
+}
+
+function limitOf(thrown: Error): { maxBytes?: number } {
+  return 'limit' in thrown && typeof thrown.limit === 'number' ? { maxBytes: thrown.limit } : {};
+}

@@ -1,0 +1,34 @@
+/** Finds the gateway a port: the configured one, or the next free one, and says which. */
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { MeshError } from '#contracts';
+
+/** How many ports after the configured one are tried. */
+const TRIES = 50;
+
+/**
+ * Listens on `port` or the first free one after it (0: any).
+ * @returns the port in use
+ * @throws MeshError `unavailable` when none of the ports can be had.
+ */
+export async function listenOnFreePort(server: Server, host: string, port: number): Promise<number> {
+  for (let candidate = port; candidate <= Math.min(port + TRIES, 65_535); candidate++) {
+    const taken = await tryListen(server, host, candidate);
+    if (!taken) return (server.address() as AddressInfo).port;
+    if (taken.code !== 'EADDRINUSE') {
+      throw new MeshError('unavailable', `The gateway can't listen on ${host}:${candidate}: ${taken.message}`, { cause: taken });
+    }
+  }
+  throw new MeshError('unavailable', `No free port from ${port} to ${port + TRIES} on ${host}. Set gateway.port to another one.`);
+}
+
+function tryListen(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const failed = (error: NodeJS.ErrnoException) => resolve(error);
+    server.once('error', failed);
+    server.listen({ host, port, backlog: 4_096 }, () => {
+      server.off('error', failed);
+      resolve(undefined);
+    });
+  });
+}

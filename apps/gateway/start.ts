@@ -1,0 +1,85 @@
+/** Starts the gateway: its module on HTTP and the bus, Socket.IO on the same port, guards in front of everything. */
+import 'reflect-metadata';
+import type { Server as HttpServer } from 'node:http';
+import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { MicroserviceOptions } from '@nestjs/microservices';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import { Server } from 'socket.io';
+import type { z } from 'zod';
+import { BusTransport, MeshErrorFilter } from '#bus';
+import { MeshError, describeIssues } from '#contracts';
+import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
+import { GatewayModule } from './app.module.js';
+import { SocketIoDoor } from './doors/socketio/socketio-door.js';
+import type { MeshServer } from './doors/socketio/socketio-viewer.js';
+import { isAllowed, siteGuard } from './guard/site-guard.js';
+import { HttpErrorFilter } from './http-errors.js';
+import { listenOnFreePort } from './listen.js';
+
+/** A viewer sends small requests only. */
+const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024;
+
+export interface RunningGateway extends RunningApp {
+  /** Where it listens, for a browser on this machine. */
+  readonly url: string;
+  readonly port: number;
+}
+
+export async function startGateway(runtime: Runtime, version: string): Promise<RunningGateway> {
+  const { config, logger, bus } = runtime;
+  const app = await NestFactory.create<NestExpressApplication>(withRuntime(GatewayModule, runtime), {
+    bodyParser: false,
+    logger,
+    abortOnError: false,
+  });
+  app.disable('x-powered-by');
+  app.use(siteGuard);
+  app.use((_request: unknown, response: { setHeader(name: string, value: string): void }, next: () => void) => {
+    response.setHeader('x-ollamesh', version); // Marks ours, so that no gateway takes another for an engine.
+    next();
+  });
+  // Clients send JSON under any content type, `curl -d` above all.
+  app.useBodyParser('json', { type: () => true, limit: config.gateway.limits.bodyBytes });
+  app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
+  app.useGlobalFilters(new HttpErrorFilter(logger));
+  documentApi(app, version);
+  const transport = app.connectMicroservice<MicroserviceOptions>({ strategy: new BusTransport(bus) });
+  transport.useGlobalFilters(new MeshErrorFilter());
+  await app.startAllMicroservices();
+  await app.init();
+
+  const server: HttpServer = app.getHttpServer();
+  const io: MeshServer = new Server(server, {
+    serveClient: false,
+    maxHttpBufferSize: MAX_SOCKET_MESSAGE_BYTES,
+    allowRequest: (request, decide) => decide(null, isAllowed(request)),
+    cors: { origin: true },
+  });
+  app.get(SocketIoDoor).open(io);
+  const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
+  const close = async () => {
+    await new Promise<void>((resolve) => void io.close(() => resolve()));
+    await app.close();
+  };
+  return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, close: once(close) };
+}
+
+function documentApi(app: NestExpressApplication, version: string): void {
+  const outline = new DocumentBuilder().setTitle('ollamesh gateway').setVersion(version).addBearerAuth().build();
+  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, outline));
+}
+
+function invalidRequest(issues: readonly unknown[]): MeshError {
+  const zodIssues = issues as readonly z.core.$ZodIssue[];
+  return new MeshError('invalid_request', describeIssues(zodIssues, 'request'), {
+    details: { issues: zodIssues.map(({ path, message }) => ({ field: (path ?? []).join('.'), reason: message })) },
+  });
+}
+
+/** An address that a browser on this machine can open. */
+function browsable(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}

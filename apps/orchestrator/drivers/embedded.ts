@@ -1,0 +1,96 @@
+/** The embedded engine: our own server of Ollama's API on llama.cpp, as a child process in a process group of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineListening, MeshError } from '#contracts';
+import type { EngineConfig } from '#config';
+import type { Candidate, Driver, EngineExit, NotMe, RunningEngine, StartReport } from './driver.js';
+import { LogTail } from './log-tail.js';
+
+export interface EmbeddedOptions {
+  readonly config: Pick<EngineConfig, 'port' | 'parallel' | 'keepAlive' | 'startTimeoutMs'>;
+  /** The engine's entry file. */
+  readonly program: string;
+  /** Folder of its models. */
+  readonly store: string;
+}
+
+export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
+  return {
+    driver: 'embedded',
+    async probe(): Promise<Candidate | NotMe> {
+      if (!existsSync(options.program)) return { driver: 'embedded', notMe: `The built-in engine is not built: ${options.program} is missing. Run: npm run build` };
+      return {
+        driver: 'embedded',
+        found: 'The built-in engine (llama.cpp) needs nothing installed.',
+        attached: false,
+        gpu: false,
+        downloadBytes: 0,
+        start: (report, signal) => start(options, report, signal),
+      };
+    },
+  };
+}
+
+async function start({ config, program, store }: EmbeddedOptions, report: StartReport, signal: AbortSignal): Promise<RunningEngine> {
+  report.starting('Starting the built-in engine.');
+  const flags = ['--host', '127.0.0.1', '--port', String(config.port), '--store', store];
+  const settings = ['--parallel', String(config.parallel), '--keep-alive', String(config.keepAlive)];
+  // A group of its own, so that Ctrl-C in the terminal reaches it through us alone; it exits when its IPC channel closes.
+  const child = spawn(process.execPath, [program, ...flags, ...settings], { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  const log = new LogTail();
+  for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', (text: string) => log.take(text));
+  const exited = exitOf(child);
+  try {
+    const url = await listening(child, exited, config.startTimeoutMs, signal, log);
+    return { url, exited, lastLogLines: () => log.lines(), stop: (graceMs) => stop(child, exited, graceMs) };
+  } catch (thrown) {
+    await stop(child, exited, 0);
+    throw thrown;
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<EngineExit> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal, outOfMemory: false }));
+    child.once('error', () => resolve({ code: null, signal: null, outOfMemory: false }));
+  });
+}
+
+async function listening(child: ChildProcess, exited: Promise<EngineExit>, timeoutMs: number, signal: AbortSignal, log: LogTail): Promise<string> {
+  const over = new AbortController();
+  const said = new Promise<string>((resolve) => {
+    const hear = (message: unknown) => {
+      const parsed = EngineListening.safeParse(message);
+      if (parsed.success) resolve(parsed.data.url);
+    };
+    child.on('message', hear);
+    over.signal.addEventListener('abort', () => child.off('message', hear), { once: true });
+  });
+  const failed = exited.then(({ code, signal: by }) => {
+    throw new MeshError('engine_unavailable', `The built-in engine ended at its start (${by ?? `code ${code}`}): ${log.lines().slice(-3).join(' | ') || 'no output'}`);
+  });
+  const late = sleep(timeoutMs, undefined, { signal: AbortSignal.any([signal, over.signal]) }).then(() => {
+    throw new MeshError('engine_unavailable', `The built-in engine did not listen within ${timeoutMs} ms.`);
+  });
+  try {
+    return await Promise.race([said, failed, late]);
+  } finally {
+    over.abort();
+    for (const loser of [failed, late]) loser.catch(() => undefined); // Whoever lost the race has nothing to say any more.
+  }
+}
+
+async function stop(child: ChildProcess, exited: Promise<EngineExit>, graceMs: number): Promise<'stopped' | 'killed'> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return 'stopped';
+  if (graceMs > 0) {
+    child.kill('SIGTERM');
+    const over = new AbortController();
+    const polite = await Promise.race([exited.then(() => true), sleep(graceMs, false, { signal: over.signal })]);
+    over.abort();
+    if (polite) return 'stopped';
+  }
+  child.kill('SIGKILL');
+  await exited;
+  return 'killed';
+}
