@@ -1,0 +1,78 @@
+/** The embedded engine's process: Ollama's API over llama.cpp, started by the orchestrator and gone when the orchestrator is. */
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { EngineListening } from '#contracts';
+import { packageRoot } from '#package-root';
+import { engineRoutes } from './api/routes.js';
+import { Admission } from './engine/admission.js';
+import { Engine } from './engine/engine.js';
+import { LlamaBackend } from './engine/llama.js';
+import { Residency } from './engine/residency.js';
+import { parseFlags, type Flags } from './flags.js';
+import { engineServer } from './http/server.js';
+import { seed } from './store/seed.js';
+import { Store } from './store/store.js';
+
+/** Models in memory at once. */
+const MAX_LOADED = 3;
+/** A stop takes no longer (ms), whatever a generation is in the middle of. */
+const STOP_MS = 1_500;
+
+async function main(flags: Flags): Promise<void> {
+  const root = packageRoot();
+  const store = new Store(flags.store);
+  await seed(store, join(root, 'apps/embedded-engine/models'), join(root, 'LICENSE'));
+  const residency = new Residency(new LlamaBackend(), flags.parallel, flags.keepMs, MAX_LOADED);
+  const engine = new Engine(store, residency, new Admission(flags.parallel, flags.maxQueue));
+  const stopping = new AbortController();
+  const version = await engineVersion(root);
+  const server = engineServer(engineRoutes(engine, version), stopping.signal);
+
+  const stop = (): void => {
+    if (!stopping.signal.aborted) void stopAll(server, stopping, residency);
+  };
+  // Not `once`: a library that counts the signal's listeners would see none left and kill the process itself.
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('disconnect', stop);
+
+  server.listen(flags.port, flags.host);
+  await once(server, 'listening');
+  announce({ type: 'listening', url: urlOf(server.address() as AddressInfo), version });
+}
+
+/** `<package version>-embedded`: a semantic version with a pre-release part, so that tools that parse Ollama's version can parse it. */
+async function engineVersion(root: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  return `${version}-embedded`;
+}
+
+function urlOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+function announce(message: EngineListening): void {
+  if (process.send === undefined) process.stdout.write(`${message.url}\n`);
+  else process.send(message);
+}
+
+/** Politely first: streams are cut, evaluations end at their next token; then for sure. */
+async function stopAll(server: Server, stopping: AbortController, residency: Residency): Promise<void> {
+  const overdue = setTimeout(() => process.exit(0), STOP_MS);
+  server.close();
+  stopping.abort();
+  server.closeAllConnections();
+  await residency.closed();
+  clearTimeout(overdue);
+  process.exit(0);
+}
+
+try {
+  await main(parseFlags(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(`embedded engine: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
