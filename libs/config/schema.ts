@@ -2,11 +2,15 @@
 import { ModelName, isSubjectToken } from '#contracts';
 import { z } from 'zod';
 
+const NO_DURATION = 'is neither a duration such as "5m" nor a number of seconds';
 /** A duration as Ollama spells it ("5m", "1h30m", "-1" for ever) or in seconds. */
-const KeepAlive = z.union([z.number(), z.string().regex(/^-?(\d+(\.\d+)?(ms|s|m|h))+$|^-?\d+$/, 'is not a duration such as "5m"')]);
+const KeepAlive = z
+  .union([z.number(), z.string().regex(/^-?(\d+(\.\d+)?(ms|s|m|h))+$|^-?\d+$/, NO_DURATION)], NO_DURATION)
+  // Ollama takes seconds as a number only: it refuses the text "300" for want of a unit.
+  .transform((value) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value));
 const Port = z.int().min(0).max(65_535);
 const SubjectToken = z.string().refine(isSubjectToken, 'may hold letters, digits, "-" and "_" only');
-const HttpUrl = z.url({ protocol: /^https?$/, error: 'is not an http(s) URL' });
+const HttpUrl = z.url({ protocol: /^https?$/, error: 'is not an http(s) URL' }).transform((url) => url.replace(/\/+$/, ''));
 
 const EngineSection = z.strictObject({
   /** Which kind of engine to use; `auto` looks at what is here and says why it chose. */
@@ -90,6 +94,8 @@ export const Config = z.strictObject({
 export type ConfigInput = z.input<typeof Config>;
 /** The validated configuration, defaults filled in. */
 export type Config = z.output<typeof Config>;
+/** What the loader returns: it also knows this machine. `dataDir` is absolute. */
+export type LoadedConfig = Config & { readonly dataDir: string };
 export type EngineConfig = Config['engine'];
 export type GatewayConfig = Config['gateway'];
 export type BusConfig = Config['bus'];
