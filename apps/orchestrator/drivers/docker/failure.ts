@@ -3,19 +3,25 @@ import { MeshError } from '#contracts';
 
 /** The HTTP status Docker answered with, if it answered. */
 export function statusOf(thrown: unknown): number | undefined {
-  if (typeof thrown !== 'object' || thrown === null || !('statusCode' in thrown)) return undefined;
-  return typeof thrown.statusCode === 'number' ? thrown.statusCode : undefined;
+  const status = fieldOf(thrown, 'statusCode');
+  return typeof status === 'number' ? status : undefined;
 }
 
 /** The operating system's code, such as ECONNREFUSED. */
 export function errnoOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
+  const code = fieldOf(thrown, 'code');
+  return typeof code === 'string' ? code : undefined;
 }
 
 /** Docker's own words, without dockerode's "(HTTP code 404) no such image - " in front. */
 export function wordsOf(thrown: unknown): string {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return message.replace(/^\(HTTP code \d+\) [^-]*- /, '').trim().replace(/\.$/, '');
+  const message = fieldOf(thrown, 'message');
+  const words = typeof message === 'string' ? message : String(thrown);
+  return words.replace(/^\(HTTP code \d+\) [^-]*- /, '').trim().replace(/\.$/, '');
+}
+
+function fieldOf(thrown: unknown, name: string): unknown {
+  return typeof thrown === 'object' && thrown !== null ? (thrown as Record<string, unknown>)[name] : undefined;
 }
 
 /** An `engine_unavailable` whose message is `sentence` and Docker's words; a MeshError stays what it is. */
