@@ -1,0 +1,302 @@
+/** The docker driver against a real Docker engine, with the embedded engine in the container in Ollama's place. */
+import { createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Config, type ConfigInput, type EngineConfig } from '#config';
+import { createDockerDriver } from '../../apps/orchestrator/drivers/docker.js';
+import { type Candidate, isCandidate, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
+import { describeWithDocker } from './docker-daemon.js';
+import { BASE_IMAGE, buildEngineImage, buildImage, buildScriptImage, ENGINE_IMAGE } from './engine-image.js';
+import { ImageRegistry } from './image-registry.js';
+
+const NODE = `test-${process.pid}`;
+const CONTAINER = `ollamesh-engine-${NODE}`;
+const VOLUME = `ollamesh-test-${process.pid}`;
+const UNPULLABLE = '127.0.0.1:1/ollamesh-test/nothing:latest';
+/** Grows until it is killed, once /grow is asked for. */
+const HUNGRY = `import{createServer}from'node:http';createServer((q,s)=>{s.end('{}');if(q.url==='/grow'){const all=[];setInterval(()=>all.push(Buffer.alloc(8e6,1)),1)}}).listen(11434,'0.0.0.0')`;
+const STUBBORN = `import{createServer}from'node:http';process.on('SIGTERM',()=>console.log('not yet'));createServer((q,s)=>s.end('{}')).listen(11434,'0.0.0.0')`;
+const BROKEN = `console.error('no model folder');process.exit(3)`;
+const EMPTY = 'ollamesh-test/empty';
+const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN };
+
+describeWithDocker('docker driver', { network: true }, (daemon) => {
+  const started: RunningEngine[] = [];
+  const never = new AbortController().signal;
+
+  beforeAll(async () => {
+    await buildEngineImage(daemon());
+    for (const [tag, script] of Object.entries(SCRIPTS)) await buildScriptImage(daemon(), tag, script);
+    await buildImage(daemon(), EMPTY, ['/no-such-program']);
+  }, 180_000);
+
+  afterEach(async () => {
+    for (const engine of started.splice(0)) await engine.stop(0);
+    const left = await names('ps', '--all', '--quiet', '--filter', `label=dev.ollamesh.node=${NODE}`);
+    if (left.length > 0) await daemon().cli('rm', '--force', ...left);
+    if ((await volumes()).length > 0) await daemon().cli('volume', 'rm', '--force', VOLUME);
+  }, 60_000);
+
+  afterAll(async () => {
+    await daemon().cli('rmi', '--force', ENGINE_IMAGE, EMPTY, ...Object.keys(SCRIPTS), BASE_IMAGE);
+  }, 60_000);
+
+  function config(engine: ConfigInput['engine'] = {}): EngineConfig {
+    return Config.parse({ engine: { image: ENGINE_IMAGE, volume: VOLUME, ...engine } }).engine;
+  }
+
+  async function candidate(engine: EngineConfig): Promise<Candidate> {
+    const answer = await createDockerDriver({ config: engine, node: NODE, dockerHost: daemon().host }).probe(AbortSignal.timeout(3_000));
+    if (!isCandidate(answer)) throw new Error(answer.notMe);
+    return answer;
+  }
+
+  async function start(engine: EngineConfig, report = new Report(), signal = never): Promise<RunningEngine> {
+    const running = await (await candidate(engine)).start(report, signal);
+    started.push(running);
+    return running;
+  }
+
+  const names = async (...args: string[]): Promise<string[]> => (await daemon().cli(...args)).split('\n').filter((line) => line !== '');
+  const containers = (): Promise<string[]> => names('ps', '--all', '--no-trunc', '--quiet', '--filter', `name=${CONTAINER}`);
+  const volumes = (): Promise<string[]> => names('volume', 'ls', '--quiet', '--filter', `name=${VOLUME}`);
+  const nodeInside = (script: string): Promise<string> => daemon().cli('exec', CONTAINER, 'node', '--input-type=module', '--eval', script);
+
+  describe('probe', () => {
+    it('probe: an image that is here needs no download', async () => {
+      expect(await candidate(config())).toMatchObject({ driver: 'docker', attached: false, gpu: false, downloadBytes: 0 });
+    });
+
+    it('probe: what an absent image weighs is not known', async () => {
+      expect((await candidate(config({ image: UNPULLABLE }))).downloadBytes).toBeUndefined();
+    });
+  });
+
+  describe('start', () => {
+    it('start: the engine answers, and its port is published on loopback only', async () => {
+      const report = new Report();
+      const { url } = await start(config(), report);
+      expect(report.steps).toEqual(['creating', 'starting']);
+      expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+      expect(await versionAt(url)).toEqual(expect.any(String));
+      expect(await names('inspect', '--format', '{{json .NetworkSettings.Ports}}', CONTAINER)).toEqual([
+        JSON.stringify({ '11434/tcp': [{ HostIp: '127.0.0.1', HostPort: new URL(url).port }] }),
+      ]);
+    });
+
+    it('start: a running container with the same configuration is adopted', async () => {
+      const first = await start(config());
+      const [id] = await containers();
+      const report = new Report();
+      const second = await start(config(), report);
+      expect(report.steps).toEqual(['starting']);
+      expect(second.url).toBe(first.url);
+      expect(await containers()).toEqual([id]);
+    });
+
+    it('start: another configuration makes a new container on the same volume', async () => {
+      // A process that is still on its way up may miss the signal to stop, and would use up its grace.
+      await versionAt((await start(config())).url);
+      const [id] = await containers();
+      await nodeInside(`import{writeFileSync}from'node:fs';writeFileSync('/root/.ollama/marker','kept')`);
+      const { url } = await start(config({ parallel: 2 }));
+      await versionAt(url);
+      expect(await containers()).not.toEqual([id]);
+      expect(await nodeInside(`import{readFileSync}from'node:fs';console.log(readFileSync('/root/.ollama/marker','utf8'),process.env.OLLAMA_NUM_PARALLEL)`)).toBe('kept 2');
+    });
+
+    it('start: a stopped container of ours does not stand in the way', async () => {
+      await start(config());
+      await daemon().cli('kill', CONTAINER);
+      expect(await versionAt((await start(config())).url)).toEqual(expect.any(String));
+      expect(await containers()).toHaveLength(1);
+    });
+
+    it('start: a container of that name that is not ours is left alone', async () => {
+      await daemon().cli('create', '--name', CONTAINER, ENGINE_IMAGE);
+      try {
+        await expect(start(config())).rejects.toMatchObject({ code: 'engine_unavailable', message: expect.stringContaining('Rename or remove it') });
+        expect(await containers()).toHaveLength(1);
+      } finally {
+        await daemon().cli('rm', '--force', CONTAINER);
+      }
+    });
+
+    it('start: the configured port is used, and a free one where it is taken', async () => {
+      const port = await freePort();
+      const first = await start(config({ port }));
+      expect(first.url).toBe(`http://127.0.0.1:${port}`);
+      await first.stop(0);
+      const holder = createServer();
+      await new Promise<void>((resolve) => holder.listen(port, '127.0.0.1', resolve));
+      try {
+        const { url } = await start(config({ port }));
+        expect(url).not.toBe(first.url);
+        expect(await versionAt(url)).toEqual(expect.any(String));
+      } finally {
+        holder.close();
+      }
+    });
+
+    it('start: an image that cannot be pulled is an error that says what to do, and leaves nothing', async () => {
+      await expect(start(config({ image: UNPULLABLE }))).rejects.toMatchObject({
+        name: 'MeshError',
+        code: 'engine_unavailable',
+        message: expect.stringMatching(/could not be pulled: .+ engine\.image/),
+      });
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([]);
+    });
+
+    it('start: an image that cannot run is an error, and leaves nothing', async () => {
+      await expect(start(config({ image: EMPTY }))).rejects.toMatchObject({
+        code: 'engine_unavailable',
+        message: expect.stringMatching(/could not be started: .*no-such-program/),
+      });
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([]);
+    });
+  });
+
+  describe('pull', () => {
+    it('pull: a missing image is fetched, and said how far', async () => {
+      const registry = await ImageRegistry.serve(daemon(), 'ollamesh-test/broken');
+      try {
+        const report = new Report();
+        await (await start(config({ image: registry.image }), report)).stop(0);
+        expect(report.steps).toEqual(['acquiring', 'creating', 'starting']);
+        expect(report.percents.length).toBeGreaterThan(1);
+        expect(report.percents).toEqual([...report.percents].sort((a, b) => a - b));
+        expect(report.percents.at(-1)).toBe(100);
+      } finally {
+        await registry.close();
+      }
+    });
+
+    it('pull: aborting it leaves nothing', async () => {
+      const registry = await ImageRegistry.serve(daemon(), 'ollamesh-test/broken', { stallAfterBytes: 1_000_000 });
+      try {
+        const abort = new AbortController();
+        const report = new Report();
+        const starting = start(config({ image: registry.image }), report, abort.signal);
+        await registry.stalled;
+        abort.abort();
+        await expect(starting).rejects.toMatchObject({ code: 'cancelled' });
+        expect(await containers()).toEqual([]);
+        expect(await volumes()).toEqual([]);
+        expect(await names('images', '--quiet', registry.image)).toEqual([]);
+      } finally {
+        await registry.close();
+      }
+    });
+  });
+
+  describe('abort', () => {
+    it.each(['creating', 'starting'] as const)('abort: while %s it leaves nothing', async (step) => {
+      const abort = new AbortController();
+      await expect(start(config(), new Report((now) => now === step && abort.abort()), abort.signal)).rejects.toMatchObject({ code: 'cancelled' });
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([]);
+    });
+
+    it('abort: a volume that was there before is kept', async () => {
+      await daemon().cli('volume', 'create', VOLUME);
+      const abort = new AbortController();
+      await expect(start(config(), new Report((now) => now === 'starting' && abort.abort()), abort.signal)).rejects.toMatchObject({ code: 'cancelled' });
+      expect(await volumes()).toEqual([VOLUME]);
+    });
+  });
+
+  describe('exit', () => {
+    it('exit: a killed container is told with its code and its last log lines', async () => {
+      const engine = await start(config());
+      await versionAt(engine.url);
+      await daemon().cli('kill', CONTAINER);
+      expect(await engine.exited).toEqual({ code: 137, signal: null, outOfMemory: false });
+      expect(engine.lastLogLines().length).toBeGreaterThan(0);
+    });
+
+    it('exit: an engine that gives up is told with its code and its last words', async () => {
+      const engine = await start(config({ image: 'ollamesh-test/broken' }));
+      expect(await engine.exited).toEqual({ code: 3, signal: null, outOfMemory: false });
+      expect(engine.lastLogLines()).toEqual(['no model folder']);
+    });
+
+    it('exit: a removed container is told too', async () => {
+      const engine = await start(config());
+      await daemon().cli('rm', '--force', CONTAINER);
+      expect(await engine.exited).toMatchObject({ outOfMemory: false });
+    });
+
+    it('exit: an engine that runs out of memory is told as such', async () => {
+      const engine = await start(config({ image: 'ollamesh-test/hungry' }));
+      await versionAt(engine.url);
+      await daemon().cli('update', '--memory', '150m', '--memory-swap', '150m', CONTAINER);
+      await fetch(`${engine.url}/grow`);
+      expect(await engine.exited).toEqual({ code: 137, signal: null, outOfMemory: true });
+    });
+  });
+
+  describe('stop', () => {
+    it('stop: a polite engine is stopped within the grace, its container removed, its volume kept', async () => {
+      const engine = await start(config());
+      await versionAt(engine.url);
+      expect(await Promise.all([engine.stop(10_000), engine.stop(10_000)])).toEqual(['stopped', 'stopped']);
+      await engine.exited;
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([VOLUME]);
+    });
+
+    it('stop: a stubborn engine is killed after the grace', async () => {
+      const engine = await start(config({ image: 'ollamesh-test/stubborn' }));
+      await versionAt(engine.url);
+      expect(await engine.stop(1_000)).toBe('killed');
+      expect(engine.lastLogLines()).toEqual(['not yet']);
+    });
+  });
+});
+
+/** Remembers what a start reported. */
+class Report implements StartReport {
+  readonly steps: string[] = [];
+  readonly percents: number[] = [];
+
+  constructor(readonly onStep: (step: string) => unknown = () => undefined) {}
+
+  acquiring(_reason: string, percent?: number): void {
+    if (percent !== undefined) this.percents.push(percent);
+    this.#step('acquiring');
+  }
+  creating(_reason: string): void {
+    this.#step('creating');
+  }
+  starting(_reason: string): void {
+    this.#step('starting');
+  }
+
+  #step(step: string): void {
+    if (this.steps.at(-1) !== step) this.steps.push(step);
+    this.onStep(step);
+  }
+}
+
+/** The engine's version, once it answers (20 s at most); "" where it gives none. */
+async function versionAt(url: string): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const { version = '' } = (await (await fetch(`${url}/api/version`, { signal: AbortSignal.timeout(2_000) })).json()) as { version?: string };
+      return version;
+    } catch (thrown) {
+      if (attempt === 50) throw thrown;
+      await delay(200);
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
