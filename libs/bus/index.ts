@@ -3,3 +3,4 @@ export * from './bus.js';
 export * from './connect.js';
 export * from './trace.js';
 export * from './transport.js';
+export * from './nats-server.js';

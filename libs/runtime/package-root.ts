@@ -1,5 +1,5 @@
 /** Where this package lies on disk, found the same way from the sources and from dist/: files shipped beside the code are looked up from here. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -12,4 +12,10 @@ export function packageRoot(): string {
     if (parent === folder) throw new Error(`no package.json above ${fileURLToPath(import.meta.url)}`);
     folder = parent;
   }
+}
+
+/** This package's version. */
+export function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  return version;
 }

@@ -4,7 +4,7 @@ import { type DynamicModule, type INestApplicationContext, Module, type Type } f
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Bus, BusTransport, MeshErrorFilter } from '#bus';
-import type { Config } from '#config';
+import type { LoadedConfig } from '#config';
 import { Logger } from './logger.js';
 
 /** Injection token of the validated configuration. */
@@ -13,7 +13,7 @@ export const CONFIG = Symbol('ollamesh config');
 /** What an app gets from whoever starts it; the starter owns the bus and closes it after the app. */
 export interface Runtime {
   readonly bus: Bus;
-  readonly config: Config;
+  readonly config: LoadedConfig;
   readonly logger: Logger;
 }
 
