@@ -1,0 +1,71 @@
+/** The probes together: always an answer, always in time. */
+import { describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Hardware } from '#contracts';
+import { HardwareReader } from './hardware-reader.js';
+import type { CommandOutcome } from './probes/command-runner.js';
+import type { SystemProbe } from './probes/system.js';
+
+const ROW = '0, NVIDIA L4, GPU-1, 00000000:00:03.0, 23034, 0, 0, 40, 550.90.07, 72.00\n';
+const answer: CommandOutcome = { kind: 'exited', code: 0, stdout: ROW, stderr: '' };
+
+const now = {
+  os: { platform: 'linux', distribution: 'Debian', release: '12', arch: 'x64' },
+  cpu: { brand: 'CPU', cores: 2, physicalCores: 1, loadPercent: 5 },
+  memory: { totalBytes: 8, availableBytes: 4 },
+  findings: [],
+};
+const system: SystemProbe = { read: async () => now, readNow: () => now };
+
+describe('HardwareReader', () => {
+  it('this machine: is read within a second, and the reading is valid', async () => {
+    const reader = new HardwareReader({ node: 'here' });
+    const started = performance.now();
+    const hardware = await reader.read();
+    expect(performance.now() - started).toBeLessThan(1_100);
+    expect(Hardware.parse(hardware)).toEqual(hardware);
+    expect(hardware.node).toBe('here');
+    expect(hardware.findings.length).toBeGreaterThan(0);
+  });
+
+  it.each<NodeJS.Platform>(['linux', 'win32', 'darwin', 'freebsd'])('no tool: on %s it is an answer without GPUs that says why', async (platform) => {
+    const reader = new HardwareReader({ node: 'a', platform, system, run: async () => ({ kind: 'not-found' }), clock: () => new Date(0) });
+    const hardware = await reader.read();
+    expect(hardware).toMatchObject({ node: 'a', sampledAt: '1970-01-01T00:00:00.000Z', gpus: [], cpu: now.cpu });
+    expect(hardware.findings).toEqual([expect.stringContaining('NVIDIA')]);
+  });
+
+  it('slow tool: the read does not wait for it, the next one has its answer', async () => {
+    let runs = 0;
+    const run = async (): Promise<CommandOutcome> => {
+      runs++;
+      await sleep(150);
+      return answer;
+    };
+    const reader = new HardwareReader({ node: 'a', platform: 'linux', system, run, patienceMs: 30 });
+    expect(await reader.read()).toMatchObject({ gpus: [], findings: ['nvidia-smi has not answered yet.'] });
+    expect((await reader.read()).gpus).toEqual([]);
+    expect(runs).toBe(1);
+    await sleep(400);
+    const third = await reader.read();
+    expect(third.gpus).toHaveLength(1);
+    expect(third.findings).toContain('nvidia-smi is slow to answer: GPUs are as it last said.');
+  });
+
+  it('hanging tool: is left alone after its time-out', async () => {
+    let runs = 0;
+    const run = async (): Promise<CommandOutcome> => {
+      runs++;
+      return { kind: 'timed-out' };
+    };
+    const reader = new HardwareReader({ node: 'a', platform: 'linux', system, run });
+    for (let read = 0; read < 3; read++) expect((await reader.read()).findings).toEqual([expect.stringContaining('gave no answer')]);
+    expect(runs).toBe(1);
+  });
+
+  it('slow system: what Node knows stands in', async () => {
+    const slow: SystemProbe = { read: () => new Promise(() => {}), readNow: () => now };
+    const reader = new HardwareReader({ node: 'a', platform: 'linux', system: slow, run: async () => answer, patienceMs: 30 });
+    expect(await reader.read()).toMatchObject({ memory: now.memory, gpus: [{ name: 'NVIDIA L4' }] });
+  });
+});

@@ -1,0 +1,99 @@
+/** CPU, memory and operating system, through systeminformation; where it fails, what Node itself knows. */
+import nodeOs from 'node:os';
+import systeminformation from 'systeminformation';
+import type { Hardware } from '#contracts';
+
+/** The part of systeminformation that is used. */
+export interface SystemInformation {
+  cpu(): Promise<{ manufacturer: string; brand: string; cores: number; physicalCores: number }>;
+  mem(): Promise<{ total: number; available: number }>;
+  osInfo(): Promise<{ distro: string; release: string; arch: string }>;
+  currentLoad(): Promise<{ currentLoad: number }>;
+}
+
+/** The part of node:os that is used where systeminformation fails. */
+export type OperatingSystem = Pick<typeof nodeOs, 'arch' | 'cpus' | 'freemem' | 'platform' | 'release' | 'totalmem'>;
+
+export interface SystemFound extends Pick<Hardware, 'os' | 'cpu' | 'memory'> {
+  readonly findings: readonly string[];
+}
+
+export interface SystemProbe {
+  /** Reads anew; what can't change while the process runs is read once. Never throws. */
+  read(): Promise<SystemFound>;
+  /** What Node knows without waiting. */
+  readNow(): SystemFound;
+}
+
+export function systemProbe({ information = systeminformation, os = nodeOs }: { information?: SystemInformation; os?: OperatingSystem } = {}): SystemProbe {
+  const cpuOnce = untilItWorks(() => information.cpu());
+  const osOnce = untilItWorks(() => information.osInfo());
+  const readNow = (): SystemFound => knownToNode(os);
+  return {
+    readNow,
+    async read() {
+      const [cpu, distribution, memory, load] = await Promise.allSettled([cpuOnce(), osOnce(), information.mem(), information.currentLoad()]);
+      const known = readNow();
+      const brand = cpu.status === 'fulfilled' ? [cpu.value.manufacturer, cpu.value.brand].filter(Boolean).join(' ') : '';
+      return {
+        os: {
+          ...known.os,
+          ...(distribution.status === 'fulfilled' && {
+            distribution: distribution.value.distro || known.os.distribution,
+            release: distribution.value.release || known.os.release,
+          }),
+        },
+        cpu: {
+          brand: brand || known.cpu.brand,
+          cores: atLeastOne(valueOf(cpu)?.cores, known.cpu.cores),
+          physicalCores: atLeastOne(valueOf(cpu)?.physicalCores, known.cpu.physicalCores),
+          loadPercent: percent(valueOf(load)?.currentLoad),
+        },
+        memory: memory.status === 'fulfilled' && memory.value.total > 0 ? { totalBytes: memory.value.total, availableBytes: Math.max(0, memory.value.available) } : known.memory,
+        findings: [cpu, distribution, memory, load].flatMap((answer) =>
+          answer.status === 'rejected' ? [`Part of the system could not be read: ${messageOf(answer.reason)}`] : [],
+        ),
+      };
+    },
+  };
+}
+
+function knownToNode(os: OperatingSystem): SystemFound {
+  const cpus = os.cpus();
+  const cores = Math.max(1, cpus.length);
+  return {
+    os: { platform: os.platform(), distribution: 'unknown', release: os.release(), arch: os.arch() },
+    cpu: { brand: cpus[0]?.model.trim() || 'unknown', cores, physicalCores: cores, loadPercent: 0 },
+    memory: { totalBytes: os.totalmem(), availableBytes: os.freemem() },
+    findings: [],
+  };
+}
+
+/** Remembers the first answer; a failure is not remembered. */
+function untilItWorks<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return async () => {
+    answer ??= ask();
+    try {
+      return await answer;
+    } catch (error) {
+      answer = undefined;
+      throw error;
+    }
+  };
+}
+
+function valueOf<T>(answer: PromiseSettledResult<T>): T | undefined {
+  return answer.status === 'fulfilled' ? answer.value : undefined;
+}
+
+/** Some virtual machines report 0 cores, or none. */
+function atLeastOne(value: number | undefined, otherwise: number): number {
+  return Number.isInteger(value) && value !== undefined && value > 0 ? value : otherwise;
+}
+
+function percent(value: number | undefined): number {
+  return value !== undefined && Number.isFinite(value) ? Math.min(100, Math.max(0, value)) : 0;
+}
+
+const messageOf = (reason: unknown): string => (reason instanceof Error ? reason.message : String(reason));
