@@ -8,7 +8,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Server } from 'socket.io';
 import type { z } from 'zod';
-import { BusTransport, MeshErrorFilter } from '#bus';
+import { BusTransport } from '#bus';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
@@ -45,8 +45,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   app.useGlobalFilters(new HttpErrorFilter(logger));
   documentApi(app, version);
-  const transport = app.connectMicroservice<MicroserviceOptions>({ strategy: new BusTransport(bus) });
-  transport.useGlobalFilters(new MeshErrorFilter());
+  app.connectMicroservice<MicroserviceOptions>({ strategy: new BusTransport(bus) });
   await app.startAllMicroservices();
   await app.init();
 

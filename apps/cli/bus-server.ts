@@ -1,0 +1,28 @@
+/** Where the bus comes from: a NATS server that exists, our broker in this process, or a nats-server as a child. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { startBroker } from '#broker';
+import { startNatsServer } from '#bus';
+import type { LoadedConfig } from '#config';
+
+export interface BusServer {
+  readonly url: string;
+  readonly token: string | undefined;
+  /** What was chosen and why, a sentence for a person. */
+  readonly reason: string;
+  close(): Promise<void>;
+}
+
+/** @throws MeshError `unavailable` when nats-server can't be started. */
+export async function provideBus({ bus, dataDir }: LoadedConfig): Promise<BusServer> {
+  if (bus.url !== undefined) {
+    return { url: bus.url, token: bus.token, reason: `NATS at ${bus.url}, as configured`, close: async () => undefined };
+  }
+  if (bus.server === 'nats-server') {
+    const server = await startNatsServer(join(dataDir, 'nats'));
+    return { ...server, reason: `nats-server at ${server.url}, started with JetStream` };
+  }
+  const token = bus.token ?? randomBytes(24).toString('base64url');
+  const broker = await startBroker({ token });
+  return { url: broker.url, token, reason: `built-in NATS broker at ${broker.url} (no NATS_URL is set)`, close: () => broker.close() };
+}

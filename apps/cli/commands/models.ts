@@ -1,0 +1,66 @@
+/** `ollamesh models` and `ollamesh pull`: what the engine has, and how to get more. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command } from 'commander';
+import { MeshError, type Model } from '#contracts';
+import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
+import { withMeshOptions } from '../settings.js';
+import { startUpView } from '../view/choose-view.js';
+import { ProgressBar } from '../view/progress-bar.js';
+
+const ENGINE_PATIENCE_MS = 60_000;
+const POLL_MS = 200;
+
+export function modelsCommand(): Command {
+  return withMeshOptions(new Command('models').description('list the models that the engine has'))
+    .option('--url <url>', 'address of the gateway')
+    .option('--json', 'as JSON')
+    .action(async (options: FindOptions & { json?: boolean }) => {
+      const models = await withMesh(options, (client) => client.models());
+      process.stdout.write(options.json ? `${JSON.stringify(models, null, 2)}\n` : table(models));
+    });
+}
+
+export function pullCommand(): Command {
+  return withMeshOptions(new Command('pull').description('get a model; joins the pull if it is under way'))
+    .argument('<model>', 'such as llama3.2 or qwen3:0.6b')
+    .option('--url <url>', 'address of the gateway')
+    .action(async (model: string, options: FindOptions) => {
+      const bar = new ProgressBar(process.stderr);
+      const name = await withMesh(options, async (client) => {
+        let progress = await client.pull(model);
+        while (progress.status === 'pulling') {
+          bar.show(progress);
+          await sleep(POLL_MS);
+          progress = await client.pullStatus(progress.model);
+        }
+        bar.end();
+        if (progress.status === 'failed') throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling ${model} failed.`);
+        return progress.model;
+      });
+      process.stdout.write(`${name} is here. Try: ollamesh chat -m ${name} "Hello!"\n`);
+    });
+}
+
+async function withMesh<Result>(options: FindOptions, work: (client: Awaited<ReturnType<typeof findOrLaunchMesh>>['client']) => Promise<Result>): Promise<Result> {
+  const mesh = await findOrLaunchMesh(options, startUpView(process.stderr, false));
+  try {
+    await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
+    return await work(mesh.client);
+  } finally {
+    await mesh.release();
+  }
+}
+
+function table(models: readonly Model[]): string {
+  if (models.length === 0) return 'No models yet. Pull one: ollamesh pull llama3.2\n';
+  const rows = models.map(({ name, sizeBytes, parameterSize, quantization, loaded }) => [
+    name,
+    `${(sizeBytes / 1e6).toFixed(1)} MB`,
+    parameterSize ?? '',
+    quantization ?? '',
+    loaded ? 'in memory' : '',
+  ]);
+  const lines = [['NAME', 'SIZE', 'PARAMETERS', 'QUANTIZATION', ''], ...rows];
+  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
+  return lines.map((line) => `${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
+}

@@ -1,0 +1,63 @@
+/** Finds the mesh a command talks to: the named one, the one this user runs, or one started for the command alone. */
+import { environment } from '#config';
+import { MeshError } from '#contracts';
+import { GatewayClient } from './gateway-client.js';
+import { launchMesh } from './launch.js';
+import { readRunFile } from './run-file.js';
+import { type SharedOptions, loadSettings } from './settings.js';
+import type { View } from './view/start-up-view.js';
+
+export interface FoundMesh {
+  readonly client: GatewayClient;
+  /** Lets go of it: stops it if it was started for this command. */
+  release(): Promise<void>;
+}
+
+export interface FindOptions extends SharedOptions {
+  /** Address of a gateway, instead of looking for one. */
+  readonly url?: string;
+}
+
+/** The mesh that runs, or undefined. @throws MeshError `unavailable` when a named one does not answer. */
+export async function findRunningMesh(options: FindOptions): Promise<GatewayClient | undefined> {
+  const named = options.url ?? environment()['OLLAMESH_URL'];
+  if (named) {
+    const client = new GatewayClient(named.replace(/\/+$/, ''));
+    if (await client.answers()) return client;
+    throw new MeshError('unavailable', `No ollamesh gateway answers at ${named}.`);
+  }
+  const { config } = await loadSettings(options);
+  const run = await readRunFile(config.dataDir);
+  if (!run) return undefined;
+  const client = new GatewayClient(run.url);
+  return (await client.answers()) ? client : undefined;
+}
+
+/**
+ * The mesh that runs, or one started now that ends with the command.
+ * @param view told how a start goes
+ */
+export async function findOrLaunchMesh(options: FindOptions, view: View): Promise<FoundMesh> {
+  const running = await findRunningMesh(options);
+  if (running) return { client: running, release: async () => undefined };
+  const mesh = await launchMesh({ loaded: await loadSettings(options), view, logFormat: 'line' });
+  return { client: new GatewayClient(mesh.url), release: () => mesh.close() };
+}
+
+/** Waits until an engine answers; models may still be missing. @throws MeshError `engine_unavailable` when it failed, or stays away. */
+export async function engineAnswering(client: GatewayClient, timeoutMs: number): Promise<string> {
+  const until = performance.now() + timeoutMs;
+  let last = 'it has not said anything yet';
+  while (performance.now() < until) {
+    try {
+      for (const { state, reason, url } of await client.engines()) {
+        if (url !== undefined) return url;
+        last = `it is ${state}: ${reason}`;
+      }
+    } catch (thrown) {
+      last = MeshError.from(thrown).message;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new MeshError('engine_unavailable', `No engine answers after ${Math.round(timeoutMs / 1_000)} s; ${last}`);
+}

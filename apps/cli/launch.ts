@@ -1,0 +1,80 @@
+/** Starts a mesh in this process for a command, tells a view how it goes, and says when it is ready. */
+import { type Bus, connectBus } from '#bus';
+import type { ConfigLoaded } from '#config';
+import { type AppName, type Engine, EngineChanged, HardwareChanged, MeshError } from '#contracts';
+import { Logger, once, packageVersion } from '#runtime';
+import type { BusServer } from './bus-server.js';
+import { GatewayClient } from './gateway-client.js';
+import { startMesh } from './mesh.js';
+import { removeRunFile, writeRunFile } from './run-file.js';
+import type { View } from './view/start-up-view.js';
+
+export interface LaunchedMesh {
+  readonly url: string;
+  /** Settles when the engine answers and has its models; rejects when it failed for good. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface LaunchOptions {
+  readonly loaded: ConfigLoaded;
+  readonly view: View;
+  readonly logFormat: 'line' | 'json';
+}
+
+/** @throws MeshError of whatever can't start; nothing is left running then. */
+export async function launchMesh({ loaded: { config, file, notices }, view, logFormat }: LaunchOptions): Promise<LaunchedMesh> {
+  const log = (app: AppName) => new Logger({ app, level: config.log.level, format: logFormat });
+  const readiness = new Readiness();
+  let listener: Bus | undefined;
+  const listen = async ({ url, token, reason }: BusServer) => {
+    view.tell({ what: 'bus', url, reason });
+    listener = await connectBus({ url, token, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
+    listener.subscribe(HardwareChanged, (hardware) => view.tell({ what: 'hardware', hardware }), { node: config.node });
+    listener.subscribe(
+      EngineChanged,
+      (engine) => {
+        view.tell({ what: 'engine', engine });
+        readiness.hear(engine);
+      },
+      { node: config.node },
+    );
+    await listener.flush();
+  };
+  view.tell({ what: 'config', file, notices });
+  try {
+    const mesh = await startMesh(config, { log, bus: listen });
+    view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port });
+    await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString() });
+    const ready = readiness.reached.then(async () => {
+      const models = await new GatewayClient(mesh.url).models();
+      const model = config.models.default ?? config.models.required[0] ?? models[0]?.name;
+      view.tell({ what: 'ready', url: mesh.url, models, model, afterMs: performance.now() });
+    });
+    ready.catch(() => undefined); // Whoever waits for it hears of a failure; nobody has to wait.
+    const close = async () => {
+      await removeRunFile(config.dataDir);
+      await listener?.close();
+      await mesh.close();
+    };
+    return { url: mesh.url, ready, close: once(close) };
+  } catch (thrown) {
+    await listener?.close();
+    throw thrown;
+  }
+}
+
+/** Turns the engine's states into one promise. */
+class Readiness {
+  #resolve: () => void = () => undefined;
+  #reject: (error: MeshError) => void = () => undefined;
+  readonly reached = new Promise<void>((resolve, reject) => {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  });
+
+  hear({ state, reason }: Engine): void {
+    if (state === 'ready') this.#resolve();
+    if (state === 'failed') this.#reject(new MeshError('engine_unavailable', reason));
+  }
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+/** The `ollamesh` command. */
+import { Command } from 'commander';
+import { MeshError } from '#contracts';
+import { packageVersion } from '#runtime';
+import { chatCommand } from './commands/chat.js';
+import { devCommand } from './commands/dev.js';
+import { modelsCommand, pullCommand } from './commands/models.js';
+import { statusCommand } from './commands/status.js';
+import { upCommand } from './commands/up.js';
+
+const program = new Command('ollamesh')
+  .description('A local LLM for every dev server, and one token stream for as many viewers as want it.')
+  .version(packageVersion())
+  .showHelpAfterError('(--help shows how)')
+  .enablePositionalOptions()
+  .addCommand(upCommand())
+  .addCommand(chatCommand())
+  .addCommand(modelsCommand())
+  .addCommand(pullCommand())
+  .addCommand(statusCommand())
+  .addCommand(devCommand());
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  const error = MeshError.from(thrown);
+  process.stderr.write(`${error.code === 'internal' ? (error.cause instanceof Error ? error.cause.stack : error.message) : error.message}\n`);
+  process.exitCode = 1;
+}

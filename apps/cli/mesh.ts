@@ -1,0 +1,60 @@
+/** Composes the apps in one process, each with its own connection to the bus: the one place that may import apps. */
+import { connectBus, type Bus } from '#bus';
+import type { LoadedConfig } from '#config';
+import type { AppName } from '#contracts';
+import { Logger, type RunningApp, type Runtime, once, packageVersion, startMicroservice } from '#runtime';
+import { type BusServer, provideBus } from './bus-server.js';
+import { GpuAgentModule } from '../gpu-agent/app.module.js';
+import { startGateway } from '../gateway/start.js';
+import { ModelManagerModule } from '../model-manager/app.module.js';
+import { OrchestratorModule } from '../orchestrator/app.module.js';
+
+export interface Mesh {
+  /** The gateway's address. */
+  readonly url: string;
+  readonly port: number;
+  /** Stops gateway, model-manager, orchestrator (with its engine), gpu-agent and bus, in that order. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Told of each step, before the gateway runs. */
+export interface MeshObserver {
+  /** The bus is there; whoever wants to follow the start may listen on it from now on. */
+  bus(server: BusServer): Promise<void> | void;
+  log(app: AppName): Logger;
+}
+
+/**
+ * Starts everything.
+ * @throws MeshError of whatever can't start; what had started is stopped then.
+ */
+export async function startMesh(config: LoadedConfig, observer: MeshObserver): Promise<Mesh> {
+  const server = await provideBus(config);
+  const closing: (() => Promise<void>)[] = [() => server.close()];
+  const close = once(async () => {
+    for (const end of closing.reverse()) await end();
+  });
+  try {
+    await observer.bus(server);
+    const start = async <App extends RunningApp>(app: AppName, launch: (runtime: Runtime) => Promise<App>): Promise<App> => {
+      const logger = observer.log(app);
+      const bus = await connect(server, app, config, logger);
+      closing.push(() => bus.close());
+      const running = await launch({ bus, config, logger });
+      closing.push(() => running.close());
+      return running;
+    };
+    await start('gpu-agent', (runtime) => startMicroservice(GpuAgentModule, runtime));
+    await start('orchestrator', (runtime) => startMicroservice(OrchestratorModule, runtime));
+    await start('model-manager', (runtime) => startMicroservice(ModelManagerModule, runtime));
+    const gateway = await start('gateway', (runtime) => startGateway(runtime, packageVersion()));
+    return { url: gateway.url, port: gateway.port, close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+function connect({ url, token }: BusServer, app: AppName, { node, bus }: LoadedConfig, log: Logger): Promise<Bus> {
+  return connectBus({ url, token, app, node, root: bus.root, log });
+}

@@ -1,0 +1,37 @@
+/** The options that every command shares, and the configuration they make with file and environment. */
+import { Command, Option } from 'commander';
+import { type ConfigLoaded, type Flag, environment, loadConfig } from '#config';
+
+export interface SharedOptions {
+  readonly config?: string;
+  readonly engine?: string;
+  readonly engineUrl?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly model?: string;
+  readonly node?: string;
+  readonly logLevel?: string;
+}
+
+/** Adds the options that say how a mesh is started. */
+export function withMeshOptions(command: Command): Command {
+  return command
+    .addOption(new Option('-c, --config <file>', 'config file (default: ollamesh.config.* in this folder)'))
+    .addOption(new Option('--engine <driver>', 'which engine to use').choices(['auto', 'docker', 'native', 'external', 'embedded']))
+    .addOption(new Option('--engine-url <url>', 'an Ollama that runs already'))
+    .addOption(new Option('--port <port>', 'port of the gateway; the next free one if taken (default: 11435)'))
+    .addOption(new Option('--node <name>', "this machine's name on the bus"))
+    .addOption(new Option('--log-level <level>', 'how much is logged on standard error').choices(['fatal', 'error', 'warn', 'info', 'debug', 'trace']));
+}
+
+/** @throws ConfigError that lists every problem at once. */
+export function loadSettings(options: SharedOptions): Promise<ConfigLoaded> {
+  const flags: Flag[] = [
+    { name: '--engine', path: 'engine.driver', value: options.engine },
+    { name: '--engine-url', path: 'engine.url', value: options.engineUrl },
+    { name: '--port', path: 'gateway.port', value: options.port },
+    { name: '--node', path: 'node', value: options.node },
+    { name: '--log-level', path: 'log.level', value: options.logLevel },
+  ];
+  return loadConfig({ cwd: process.cwd(), env: environment(), flags, ...(options.config !== undefined && { file: options.config }) });
+}
