@@ -2,7 +2,6 @@
 import { environment } from '#config';
 import { MeshError } from '#contracts';
 import { GatewayClient } from './gateway-client.js';
-import { launchMesh } from './launch.js';
 import { readRunFile } from './run-file.js';
 import { type SharedOptions, loadSettings } from './settings.js';
 import type { View } from './view/start-up-view.js';
@@ -40,6 +39,7 @@ export async function findRunningMesh(options: FindOptions): Promise<GatewayClie
 export async function findOrLaunchMesh(options: FindOptions, view: View): Promise<FoundMesh> {
   const running = await findRunningMesh(options);
   if (running) return { client: running, release: async () => undefined };
+  const { launchMesh } = await import('./launch.js'); // Loads every app; a command that finds a mesh needs none of them.
   const mesh = await launchMesh({ loaded: await loadSettings(options), view, logFormat: 'line' });
   return { client: new GatewayClient(mesh.url), release: () => mesh.close() };
 }

@@ -1,6 +1,7 @@
 /** What the commands ask a gateway for, over HTTP and Server-Sent Events. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EventSourceMessage, createParser } from 'eventsource-parser';
+import { Agent, type Response, fetch } from 'undici';
 import { z } from 'zod';
 import {
   type CreateStream,
@@ -18,6 +19,8 @@ import {
   parseOrThrow,
 } from '#contracts';
 
+/** No connection is kept: a command ends when its work does. An event stream may be silent for long. */
+const DISPATCHER = new Agent({ pipelining: 0, bodyTimeout: 0 });
 const CALL_TIMEOUT_MS = 15_000;
 /** How often a cut event stream is taken up again before giving up. */
 const MAX_RESUMES = 5;
@@ -36,7 +39,7 @@ export class GatewayClient {
   /** True when an ollamesh gateway answers there. */
   async answers(): Promise<boolean> {
     try {
-      const response = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(1_000) });
+      const response = await fetch(`${this.url}/health`, { dispatcher: DISPATCHER, signal: AbortSignal.timeout(1_000) });
       await response.body?.cancel();
       return response.ok && response.headers.has('x-ollamesh');
     } catch {
@@ -97,6 +100,7 @@ export class GatewayClient {
 
   async *#events(id: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<StreamEvent> {
     const response = await fetch(`${this.url}/streams/${id}`, {
+      dispatcher: DISPATCHER,
       signal,
       headers: { accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': after }) },
     });
@@ -122,6 +126,7 @@ export class GatewayClient {
   async #fetch(method: string, path: string, body: object | undefined, headers: Record<string, string> = {}): Promise<Response> {
     try {
       return await fetch(this.url + path, {
+        dispatcher: DISPATCHER,
         method,
         signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
         headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },

@@ -2,7 +2,7 @@
 /** The `ollamesh` command. */
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
-import { packageVersion } from '#runtime';
+import { packageVersion } from '#package-root';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { modelsCommand, pullCommand } from './commands/models.js';

@@ -21,6 +21,9 @@ import { listenOnFreePort } from './listen.js';
 /** A viewer sends small requests only. */
 const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024;
 
+/** How long requests in flight may take to finish when the gateway stops. */
+const FORCE_CLOSE_MS = 1_500;
+
 export interface RunningGateway extends RunningApp {
   /** Where it listens, for a browser on this machine. */
   readonly url: string;
@@ -59,8 +62,12 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   app.get(SocketIoDoor).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {
-    await new Promise<void>((resolve) => void io.close(() => resolve()));
+    io.disconnectSockets(true);
+    io.engine.close();
+    // Event streams are ended by the app's own shutdown; what still talks after that is cut.
+    const force = setTimeout(() => server.closeAllConnections(), FORCE_CLOSE_MS);
     await app.close();
+    clearTimeout(force);
   };
   return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, close: once(close) };
 }

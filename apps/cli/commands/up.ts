@@ -1,7 +1,6 @@
 /** `ollamesh up`: starts a mesh in the foreground until Ctrl-C. */
 import { Command } from 'commander';
 import { findRunningMesh } from '../find-mesh.js';
-import { launchMesh } from '../launch.js';
 import { type SharedOptions, loadSettings, withMeshOptions } from '../settings.js';
 import { endOnSignals } from '../shutdown.js';
 import { startUpView } from '../view/choose-view.js';
@@ -23,6 +22,7 @@ async function up(options: SharedOptions & { json?: boolean }): Promise<void> {
   const say = (text: string) => process.stderr.write(json ? `${JSON.stringify({ what: 'notice', text })}\n` : `  ${text}\n`);
   let close = () => Promise.resolve();
   endOnSignals(() => close(), say);
+  const { launchMesh } = await import('../launch.js'); // Loads every app, which --help needn't wait for.
   const mesh = await launchMesh({ loaded, view: startUpView(process.stdout, json), logFormat: json ? 'json' : 'line' });
   close = () => mesh.close();
 }

@@ -4,11 +4,12 @@ import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { Config } from '#config';
-import { CreateStream, type CreatedStream, type Head, MeshError, Position, StreamId, parseOrThrow } from '#contracts';
+import { CreateStream, type Head, MeshError, Position, StreamId, parseOrThrow } from '#contracts';
 import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
 import { Relays } from '../../relay/relays.js';
-import { openEventStream } from '../sse/sse.js';
+import type { StreamRelay } from '../../relay/stream-relay.js';
+import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
 
 const RETRY_MS = 1_000;
@@ -27,9 +28,19 @@ export class StreamsController {
   }
 
   @Post()
-  @ApiOperation({ summary: 'Start a generation; watch it by its id' })
-  create(@Body({ schema: CreateStream }) request: CreateStream): Promise<CreatedStream> {
-    return this.relays.create(request);
+  @ApiOperation({ summary: 'Start a generation, to watch by its id (application/json) or at once (text/event-stream)' })
+  @ApiProduces('application/json', 'text/event-stream')
+  async create(@Body({ schema: CreateStream }) generation: CreateStream, @Req() request: Request, @Res() response: Response): Promise<void> {
+    const created = await this.relays.create(generation);
+    response.location(`/streams/${created.id}`);
+    if (request.accepts(['application/json', 'text/event-stream']) !== 'text/event-stream') {
+      response.status(201).json(created);
+      return;
+    }
+    const relay = await this.relays.get(created.id);
+    openEventStream(response);
+    response.write(encodeEvent('created', created));
+    this.#show(relay, response);
   }
 
   @Get(':id')
@@ -56,9 +67,7 @@ export class StreamsController {
     }
     openEventStream(response);
     response.write(`retry: ${RETRY_MS}\n\n`);
-    const viewer = new SseViewer(this.#transport, response, this.#bufferBytes);
-    response.on('close', () => relay.leave(viewer));
-    relay.join(viewer, after);
+    this.#show(relay, response, after);
   }
 
   @Delete(':id')
@@ -71,6 +80,12 @@ export class StreamsController {
       throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
     }
     await this.relays.cancel(parseId(id), ownerToken);
+  }
+
+  #show(relay: StreamRelay, response: Response, after?: Head): void {
+    const viewer = new SseViewer(this.#transport, response, this.#bufferBytes);
+    response.on('close', () => relay.leave(viewer));
+    relay.join(viewer, after);
   }
 }
 
