@@ -2,7 +2,7 @@
 import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestParts, parseName, sameName, shortName, type ModelName } from '../names.js';
-import { blobPath, digestOf, fileSize, isMissing } from './blobs.js';
+import { blobPath, digestOf, errorCode, fileSize, isMissing } from './blobs.js';
 import { readGgufHeader, type GgufHeader } from './gguf.js';
 import { factsOf, type ModelFacts } from './gguf-facts.js';
 import { LAYER, blobsOf, parseManifest, type Layer, type Manifest } from './manifest.js';
@@ -127,12 +127,8 @@ export class Store {
         weightsPath: blobPath(this.root, weights.digest),
       };
     } catch (error) {
-      if (isMissing(error) || isFolder(error)) return undefined;
+      if (isMissing(error) || errorCode(error) === 'EISDIR') return undefined;
       throw error;
     }
   }
-}
-
-function isFolder(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EISDIR';
 }
