@@ -1,13 +1,15 @@
 /** The embedded engine as its users meet it: the built child process with the real model, over real HTTP. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { packageRoot } from '#package-root';
-import { startEngine, type EngineChild } from './engine-child.js';
+import { MAIN, startEngine, type EngineChild } from './engine-child.js';
 import { ask, ndjson, open } from './http-client.js';
 
 interface Question {
@@ -293,6 +295,21 @@ describe('process', () => {
     engine.process.disconnect();
     expect((await engine.ended).code).toBe(0);
     await asked;
+  });
+
+  it('the parent is gone before the engine listens: no orphan', async () => {
+    const store = await mkdtemp(join(tmpdir(), 'ollamesh-engine-'));
+    for (const ms of [0, 40, 80, 120, 160]) {
+      const child = spawn(process.execPath, [MAIN, '--store', store], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+      const ended = once(child, 'exit');
+      await sleep(ms);
+      child.disconnect();
+      await ended;
+    }
+    engine = await startEngine([], store);
+    expect((await chat(engine, 'Hello!')).status).toBe(200);
+    await engine.dispose();
+    await rm(store, { recursive: true });
   });
 
   it('a slow reader: is waited for, not buffered; others are served meanwhile', async () => {

@@ -115,7 +115,8 @@ export class Store {
       const weights = manifest?.layers.find((layer) => layer.mediaType === LAYER.model);
       if (manifest === undefined || weights === undefined) return undefined;
       const blobs = blobsOf(manifest);
-      for (const blob of blobs) if ((await fileSize(blobPath(this.root, blob.digest))) !== blob.size) return undefined;
+      const whole = await Promise.all(blobs.map(async (blob) => (await fileSize(blobPath(this.root, blob.digest))) === blob.size));
+      if (whole.includes(false)) return undefined;
       return {
         name,
         label: shortName(name),
