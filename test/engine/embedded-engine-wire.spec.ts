@@ -56,7 +56,7 @@ describe('wire: answers that must be the same to the letter', () => {
 
 describe('wire: answers of the same shape', () => {
   it.each([
-    '01-version', '02-tags-with-models', '05-load-again-warm', '05-load-chat-empty-messages', '05-load-chat-no-messages', '05-load-keepalive-10m',
+    '01-version', '02-tags-with-models', '05-load-again-warm', '05-load-chat-empty-messages', '05-load-chat-no-messages', '05-load-keepalive-10m', '05-load-keepalive-minus1',
     '05-load-tag-forms', '05-load-upper', '03-ps-one-loaded', '06-generate-nostream', '06-generate-options', '06-generate-raw', '07-chat-nostream',
     '07-chat-stop-string', '07-chat-unknown-option', '30-chat-no-content-type', '30-chat-text-plain', '30-err-chat-bad-role', '30-err-chat-no-content',
     '30-err-chat-think-false', '51-cors-get-localhost', '51-cors-same-origin', '51-host-dotlocal', '51-host-localhost', '05-unload-generate', '05-unload-chat',
