@@ -77,6 +77,7 @@ async function cold() {
 async function chat(url) {
   const began = performance.now();
   const response = await fetch(`${url}/api/chat`, { method: 'POST', body: JSON.stringify({ model: 'guide', messages: [{ role: 'user', content: QUESTION }] }) });
+  if (!response.ok) throw new Error(`the engine answered ${response.status}: ${await response.text()}`);
   let at;
   let tail = '';
   for await (const chunk of response.body) {
