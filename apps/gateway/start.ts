@@ -1,6 +1,7 @@
 /** Starts the gateway: its module on HTTP and the bus, Socket.IO on the same port, guards in front of everything. */
 import 'reflect-metadata';
 import type { Server as HttpServer } from 'node:http';
+import { isIP } from 'node:net';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -9,6 +10,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Server } from 'socket.io';
 import type { z } from 'zod';
 import { BusTransport } from '#bus';
+import type { GatewayConfig } from '#config';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
@@ -32,6 +34,7 @@ export interface RunningGateway extends RunningApp {
 
 export async function startGateway(runtime: Runtime, version: string): Promise<RunningGateway> {
   const { config, logger, bus } = runtime;
+  refuseOpenNetwork(config.gateway);
   const app = await NestFactory.create<NestExpressApplication>(withRuntime(GatewayModule, runtime), {
     bodyParser: false,
     logger,
@@ -70,6 +73,16 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     clearTimeout(force);
   };
   return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, close: once(close) };
+}
+
+/** Beyond loopback there are no anonymous users. @throws MeshError `invalid_request` */
+function refuseOpenNetwork({ host, trustedNetwork }: GatewayConfig): void {
+  if (trustedNetwork || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return;
+  throw new MeshError(
+    'invalid_request',
+    `The gateway would listen on ${host}, where anyone who can reach it could use it: this version has no API keys yet. ` +
+      'Keep gateway.host on 127.0.0.1 and put an authenticating proxy in front, or, on a network where everyone may, set gateway.trustedNetwork to true.',
+  );
 }
 
 function documentApi(app: NestExpressApplication, version: string): void {
