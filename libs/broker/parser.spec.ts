@@ -89,7 +89,7 @@ describe('parser', () => {
     ['FOO\r\n', 'unknown-operation'], ['\r\n', 'unknown-operation'], ['\x16\x03\x01', 'unknown-operation'], ['PUBX', 'unknown-operation', 'PUBX\r\n'],
     ['PUB a 1\r\nxyz', 'unknown-operation'], ['PUB a\r\n', 'bad-arguments'], ['PUB a 1.5\r\n', 'bad-arguments'], ['PUB a 0x10\r\n', 'bad-arguments'],
     ['HPUB a 5 4\r\n', 'bad-arguments'], ['SUB a\r\n', 'bad-arguments'], ['UNSUB a b c\r\n', 'bad-arguments'], ["-ERR 'x'\r\n", 'bad-arguments'],
-    ['PUB a 1001\r\n', 'payload-too-big'], [`SUB ${'a'.repeat(80)}`, 'line-too-long'], [`SUB ${'a'.repeat(80)} 1\r\n`, 'line-too-long'],
+    ['PUB a 1001\r\n', 'payload-too-big'], ['x'.repeat(80), 'unknown-operation'], [`SUB ${'a'.repeat(80)}`, 'line-too-long'], [`SUB ${'a'.repeat(80)} 1\r\n`, 'line-too-long'],
   ])('violation: %j is %s', (text, violation, whole = text) => {
     expect(parseText(whole)).toEqual([violation]);
   });
