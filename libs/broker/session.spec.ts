@@ -116,6 +116,15 @@ describe('session', () => {
     expect(publisher.link.paused).toBe(false);
   });
 
+  it('slow publisher: one that ends while held back is read again, or its hanging up would never be seen', () => {
+    const { open } = createHost({ maxPending: 10_000 });
+    const [lagging, publisher] = [open(), open()];
+    lagging.say('SUB a 1\r\n');
+    lagging.link.stuck = true;
+    publisher.say(`PUB a 6000\r\n${'x'.repeat(6000)}\r\nFOO\r\n`);
+    expect([publisher.link.ended, publisher.link.paused]).toEqual(['politely', false]);
+  });
+
   it('subscriptions: past the limit are refused and the connection lives on', () => {
     const { open, exchange } = createHost({ maxSubscriptionsPerConnection: 2 });
     const client = open();
