@@ -101,7 +101,10 @@ export class Parser {
   /** Keeps as much of an unfinished line as a line may have, unless it can't become an operation any more. */
   #keepLine(chunk: Buffer, at: number): void {
     this.#line ??= Buffer.allocUnsafe(this.#maxLineBytes);
+    // Byte by byte or not, the name is looked at only while it may still be growing.
+    const nameSeen = this.#lineFilled >= LINE_OVERHEAD_BYTES;
     this.#lineFilled += chunk.copy(this.#line, this.#lineFilled, at);
+    if (nameSeen) return;
     const start = this.#line.toString('latin1', 0, Math.min(this.#lineFilled, LINE_OVERHEAD_BYTES));
     if (!canBecomeOperation(start)) this.#violate(this.connectOnly ? 'not-authorized' : 'unknown-operation');
     else if (this.connectOnly && start[0] !== 'C' && start[0] !== 'c') this.#violate('not-authorized');
