@@ -51,7 +51,7 @@ export function noise(random: Random): Buffer {
 
 /** Cuts a stream anywhere: into many small pieces, a few large ones, or none. */
 export function cutAnywhere(random: Random, bytes: Buffer): Buffer[] {
-  const largest = random.pick([1, 3, 20, 200, 100_000]);
+  const largest = random.pick([1, 4, 16, 40, 100, 400, 100_000]);
   const chunks: Buffer[] = [];
   for (let at = 0; at < bytes.length;) {
     const end = Math.min(bytes.length, at + 1 + random.below(largest));
