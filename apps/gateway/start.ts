@@ -19,6 +19,7 @@ import type { MeshServer } from './doors/socketio/socketio-viewer.js';
 import { isAllowed, siteGuard } from './guard/site-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
+import { Relays } from './relay/relays.js';
 
 /** A viewer sends small requests only. */
 const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024;
@@ -65,9 +66,10 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   app.get(SocketIoDoor).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {
+    // Viewers first, while they can still be told; what talks after that is cut.
+    await app.get(Relays).sayFarewell();
     io.disconnectSockets(true);
     io.engine.close();
-    // Event streams are ended by the app's own shutdown; what still talks after that is cut.
     const force = setTimeout(() => server.closeAllConnections(), FORCE_CLOSE_MS);
     await app.close();
     clearTimeout(force);

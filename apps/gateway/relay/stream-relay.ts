@@ -143,8 +143,17 @@ export class StreamRelay {
     if (keepAlive) for (const audience of this.#audiences.values()) audience.keepAlive();
   }
 
-  /** Stops listening and lets go of every viewer. */
-  async close(): Promise<void> {
+  /**
+   * Stops listening and lets go of every viewer. With `error` those of a live stream are told it as its end; the position stays
+   * where it is, so that whoever comes back with it, here or at another gateway, misses nothing.
+   */
+  async close(error?: ErrorBody): Promise<void> {
+    if (error && this.live) {
+      this.#flush();
+      const failed: Update = { event: 'failed', data: { streamId: this.id, position: formatPosition(this.#log.head), error } };
+      for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(failed);
+      for (const viewer of this.#behind.keys()) viewer.send(failed);
+    }
     this.#closed = true;
     for (const viewer of [...this.#watching, ...this.#behind.keys()]) {
       this.leave(viewer);
