@@ -18,10 +18,12 @@ export async function temporaryFolder() {
 export async function startMesh(dataDir, command = [process.execPath, CLI, 'up', '--json']) {
   const env = { ...process.env, OLLAMESH_DATA_DIR: dataDir, OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded' };
   const startedAt = performance.now();
-  const child = spawn(command[0], command.slice(1), { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const child = spawn(command[0], command.slice(1), { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let errors = '';
+  child.stderr.on('data', (chunk) => (errors = (errors + chunk).slice(-4_000)));
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const ready = new Promise((resolve, reject) => {
-    void exited.then((code) => reject(new Error(`the mesh ended with code ${code}`)));
+    void exited.then((code) => reject(new Error(`the mesh ended with code ${code}: ${errors}`)));
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (!line.startsWith('{')) return;
       const fact = JSON.parse(line);

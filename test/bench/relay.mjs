@@ -33,6 +33,7 @@ export async function run() {
     report('time to first token, engine (baseline), ms', distribution(first(baseline), 2));
     report('time to first token, mesh, ms', distribution(first(measured), 2));
     report('added at the median, ms', added.toFixed(2), { text: '≤ 5 ms', met: added <= 5 });
+    console.log('tokens/s: tokens after the first ÷ time from the first to the end, as the client sees them');
     report('tokens/s, engine (baseline)', distribution(rate(baseline), 0));
     report('tokens/s, mesh', distribution(rate(measured), 0));
     report('share at the median', `${(share * 100).toFixed(1)} %`, { text: '≥ 97 %', met: share >= 0.97 });
@@ -70,5 +71,5 @@ async function measure(url, body, headers, read) {
   const endedAt = performance.now();
   const { tokens } = read(last);
   if (!(tokens > 0) || firstAt === undefined) throw new Error(`${url} gave no complete answer: ${last.slice(-200)}`);
-  return { firstMs: firstAt - startedAt, tokens, tokensPerSecond: tokens / ((endedAt - startedAt) / 1_000) };
+  return { firstMs: firstAt - startedAt, tokens, tokensPerSecond: (tokens - 1) / ((endedAt - firstAt) / 1_000) };
 }
