@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { RAMBLE } from '../support/answers.js';
+import { ramble } from '../support/answers.js';
 import { openSse } from '../support/http-client.js';
 import { type MeshProcess, startMesh, temporaryFolder } from '../support/mesh-process.js';
 import { HAS_PROC, descendantsOf, isAlive, isClosed, listeningPorts, stateOf } from '../support/process-table.js';
@@ -46,7 +46,7 @@ async function untilNothingRemains(footprint: Footprint): Promise<void> {
     expect(footprint.ports.length).toBeGreaterThanOrEqual(3); // Gateway, bus, engine.
 
     const news = await openSse(`${mesh.url}/events`);
-    const stream = await openSse(`${mesh.url}/streams`, { body: { prompt: 'Tell me a short story.', options: RAMBLE } });
+    const stream = await openSse(`${mesh.url}/streams`, { body: ramble() });
     await stream.seen((events) => events.some(({ event }) => event === 'delta'));
     const id = String(stream.events[0]?.data['id']);
     const client = await connectSocket(mesh.url);
@@ -126,7 +126,7 @@ async function untilNothingRemains(footprint: Footprint): Promise<void> {
   it('kill -9: the embedded engine notices and ends by itself', async () => {
     const mesh = await startMesh();
     const footprint = footprintOf(mesh);
-    const stream = await openSse(`${mesh.url}/streams`, { body: { prompt: 'Tell me a short story.', options: RAMBLE } });
+    const stream = await openSse(`${mesh.url}/streams`, { body: ramble() });
     await stream.seen((events) => events.some(({ event }) => event === 'delta'));
     await mesh.program.end('SIGKILL');
     await untilNothingRemains(footprint);

@@ -10,5 +10,10 @@ export function answerTo(question: string): string {
   return found.answer;
 }
 
-/** Nearly any token is as likely as the end, so that it rambles until its context is full: about 1,000 tokens. */
-export const RAMBLE = { temperature: 100, top_k: 0, top_p: 1, min_p: 0, repeat_penalty: 1, seed: 7 };
+/** Seeds with which the model does not happen upon the end before its context is full, after about 1,000 tokens. */
+const LONG_SEEDS = [8, 11, 14, 15, 17, 18, 21, 22, 23, 24, 25, 26, 28, 30, 31, 33, 34, 35, 36];
+
+/** A request that keeps the model busy for about a second: nearly any token is as likely as any other. */
+export function ramble(number = 0): { prompt: string; options: Record<string, number> } {
+  return { prompt: 'Tell me a short story.', options: { temperature: 100, top_k: 0, top_p: 1, seed: LONG_SEEDS[number % LONG_SEEDS.length] ?? 8 } };
+}

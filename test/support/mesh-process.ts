@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StartUpFact } from '../../apps/cli/view/start-up-view.js';
 import { engineBelow } from './process-table.js';
-import { CLI, type Exit, type Program, runNode, untilSaid } from './program.js';
+import { CLI, type Exit, type Program, adopt, runNode, untilSaid } from './program.js';
 import { until } from './until.js';
 
 export interface MeshOptions {
@@ -47,7 +47,11 @@ export async function startMesh({ args = [], env = {}, dataDir }: MeshOptions = 
     get facts() {
       return facts();
     },
-    engine: () => until('the engine runs', () => engineBelow(program.pid)),
+    async engine() {
+      const engine = await until('the engine runs', () => engineBelow(program.pid));
+      adopt(engine);
+      return engine;
+    },
     async stop() {
       const exit = program.child.exitCode === null && program.child.signalCode === null ? await program.end('SIGINT') : await program.exited;
       if (dataDir === undefined) await rm(folder, { recursive: true, force: true });

@@ -18,7 +18,17 @@ export function descendantsOf(pid: number): number[] {
 
 /** The embedded engine below `pid`, if it has started. */
 export function engineBelow(pid: number): number | undefined {
-  return descendantsOf(pid).find((child) => commandOf(child).includes('embedded-engine/main.js') && isAlive(child));
+  return descendantsOf(pid).find(isEngine);
+}
+
+/** True for a live embedded engine, whoever's. */
+export function isEngine(pid: number): boolean {
+  return isAlive(pid) && commandOf(pid).includes('embedded-engine/main.js');
+}
+
+/** Clock ticks of processor time that `pid` has used so far. */
+export function ticksOf(pid: number): number {
+  return statOf(pid)?.ticks ?? 0;
 }
 
 /** False for one that has ended, a zombie included. */
@@ -79,11 +89,11 @@ function parentsOfAll(): Map<number, number> {
   return parents;
 }
 
-function statOf(pid: number): { state: string; parent: number } | undefined {
+function statOf(pid: number): { state: string; parent: number; ticks: number } | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state = '', parent = '0'] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state, parent: Number(parent) };
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
   } catch {
     return undefined; // It ended meanwhile.
   }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll } from '@jest/globals';
-import { descendantsOf, isAlive } from './process-table.js';
+import { descendantsOf, isAlive, isEngine } from './process-table.js';
 import { until } from './until.js';
 
 export const ROOT = new URL('../../', import.meta.url).pathname;
@@ -29,8 +29,15 @@ export interface Program {
 }
 
 const running = new Set<Program>();
+const adopted = new Set<number>();
+
+/** Ends `pid` with the test file as well: an engine that a test has stopped doesn't notice that its mesh is gone. */
+export function adopt(engine: number): void {
+  adopted.add(engine);
+}
 
 afterAll(() => {
+  for (const engine of adopted) if (isEngine(engine)) process.kill(engine, 'SIGKILL');
   for (const { pid } of running) {
     for (const descendant of [...descendantsOf(pid), pid]) if (isAlive(descendant)) process.kill(descendant, 'SIGKILL');
   }

@@ -88,6 +88,7 @@ export class StreamRelay {
     const ending = this.#log.ending;
     return {
       ...this.#snapshot(true),
+      position: formatPosition(this.#log.head),
       ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
@@ -265,12 +266,18 @@ export class StreamRelay {
   }
 
   #delta({ parts, status }: { parts: StreamView['parts']; status: StreamView['status'] }): Update {
-    return { event: 'delta', data: { streamId: this.id, position: formatPosition(this.#log.head), parts, ...(status && { status }) } };
+    return { event: 'delta', data: { streamId: this.id, position: this.#contentPosition(), parts, ...(status && { status }) } };
   }
 
   #snapshot(recovered: boolean) {
-    const { head, parts, status } = this.#log;
-    return { streamId: this.id, model: this.model, position: formatPosition(head), recovered, parts: [...parts], ...(status && { status }) };
+    const { parts, status } = this.#log;
+    return { streamId: this.id, model: this.model, position: this.#contentPosition(), recovered, parts: [...parts], ...(status && { status }) };
+  }
+
+  /** Short of the terminal frame: a viewer cut between the last content and the end comes back to hear the end. */
+  #contentPosition(): string {
+    const { head, ending } = this.#log;
+    return formatPosition(ending ? { ...head, seq: head.seq - 1 } : head);
   }
 
   #terminal(): Update | undefined {
