@@ -56,7 +56,8 @@ export class MarkdownView {
   }
 }
 
-function sanitised(html) {
+/** The last fence by itself: any HTML, as a fragment in which nothing runs, loads or looks like a part of the page. */
+export function sanitised(html) {
   const fragment = DOMPurify.sanitize(html, SANITISING);
   for (const link of fragment.querySelectorAll('a')) {
     link.target = '_blank';

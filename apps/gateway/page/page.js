@@ -77,7 +77,6 @@ find('new-chat').addEventListener('click', () => {
   chat.clear();
   composer.focus();
 });
-find('pull-box').addEventListener('toggle', ({ newState }) => newState === 'open' && find('pull-name').focus());
 addEventListener('hashchange', route);
 // A link to "/" from a watched stream changes view, not page: the conversation is still here.
 document.addEventListener('click', (event) => {

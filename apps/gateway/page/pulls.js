@@ -8,6 +8,8 @@ export class Pulls {
   #problem = find('pull-problem');
   #name = find('pull-name');
   #rows = new Map();
+  /** The last progress of each model, and when it came. */
+  #latest = new Map();
   #running = new Set();
   /** Pulls that this page asked for: their model is chosen when it is here. */
   #mine = new Set();
@@ -26,12 +28,12 @@ export class Pulls {
   open(name = '') {
     if (name) this.#name.value = name;
     find('pull-box').showPopover();
-    this.#name.focus();
   }
 
   /** Takes a pull's progress. */
   take(progress) {
     const { model, status, error } = progress;
+    this.#latest.set(model, { progress, at: performance.now() });
     const row = this.#row(model);
     row.show(progress);
     if (status === 'pulling') {
@@ -61,11 +63,14 @@ export class Pulls {
   async #start(model) {
     this.#problem.hidden = true;
     if (model === '') return;
+    const askedAt = performance.now();
     try {
       const progress = await request('POST', '/models/pull', { model });
       this.#mine.add(progress.model);
       this.#name.value = '';
-      this.take(progress);
+      // An event may have overtaken the answer to the request, and then is the newer of the two.
+      const latest = this.#latest.get(progress.model);
+      this.take(latest && latest.at >= askedAt ? latest.progress : progress);
     } catch (error) {
       this.#problem.textContent = error.message;
       this.#problem.hidden = false;
