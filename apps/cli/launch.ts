@@ -1,4 +1,5 @@
 /** Starts a mesh in this process for a command, tells a view how it goes, and says when it is ready. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bus, connectBus } from '#bus';
 import type { ConfigLoaded } from '#config';
 import { type AppName, type Engine, EngineChanged, HardwareChanged, MeshError } from '#contracts';
@@ -22,15 +23,27 @@ export interface LaunchOptions {
   readonly logFormat: 'line' | 'json';
 }
 
+/** How long being ready may wait for the hardware to be told first: the addresses are the last thing a person reads. */
+const HARDWARE_PATIENCE_MS = 2_000;
+
 /** @throws MeshError of whatever can't start; nothing is left running then. */
 export async function launchMesh({ loaded: { config, file, notices }, view, logFormat }: LaunchOptions): Promise<LaunchedMesh> {
   const log = (app: AppName) => new Logger({ app, level: config.log.level, format: logFormat });
   const readiness = new Readiness();
+  let hardwareTold: () => void = () => undefined;
+  const hardware = new Promise<void>((resolve) => (hardwareTold = resolve));
   let listener: Bus | undefined;
   const listen = async ({ url, token, reason }: BusServer) => {
     view.tell({ what: 'bus', url, reason });
     listener = await connectBus({ url, token, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
-    listener.subscribe(HardwareChanged, (hardware) => view.tell({ what: 'hardware', hardware }), { node: config.node });
+    listener.subscribe(
+      HardwareChanged,
+      (seen) => {
+        view.tell({ what: 'hardware', hardware: seen });
+        hardwareTold();
+      },
+      { node: config.node },
+    );
     listener.subscribe(
       EngineChanged,
       (engine) => {
@@ -47,6 +60,7 @@ export async function launchMesh({ loaded: { config, file, notices }, view, logF
     view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port });
     await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString() });
     const ready = readiness.reached.then(async () => {
+      await Promise.race([hardware, sleep(HARDWARE_PATIENCE_MS, undefined, { ref: false })]);
       const models = await new GatewayClient(mesh.url).models();
       const model = config.models.default ?? config.models.required[0] ?? models[0]?.name;
       view.tell({ what: 'ready', url: mesh.url, models, model, afterMs: performance.now() });

@@ -1,6 +1,6 @@
 /** The embedded engine's process: Ollama's API over llama.cpp, started by the orchestrator and gone when the orchestrator is. */
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -24,13 +24,13 @@ const STOP_MS = 1_500;
 async function main(flags: Flags): Promise<void> {
   const root = packageRoot();
   const store = new Store(flags.store);
-  await seed(store, join(root, 'apps/embedded-engine/models'), join(root, 'LICENSE'));
   const residency = new Residency(new LlamaBackend(), flags.parallel, flags.keepMs, MAX_LOADED);
   const engine = new Engine(store, residency, new Admission(flags.parallel, flags.maxQueue));
   const stopping = new AbortController();
-  const version = await engineVersion(root);
+  const version = engineVersion(root);
   const server = engineServer(engineRoutes(engine, version), stopping.signal);
 
+  // Before anything is waited for: a parent that is gone by now must not leave an orphan.
   const stop = (): void => {
     if (!stopping.signal.aborted) void stopAll(server, stopping, residency);
   };
@@ -39,14 +39,15 @@ async function main(flags: Flags): Promise<void> {
   process.on('SIGINT', stop);
   process.on('disconnect', stop);
 
+  await seed(store, join(root, 'apps/embedded-engine/models'), join(root, 'LICENSE'));
   server.listen(flags.port, flags.host);
   await once(server, 'listening');
   announce({ type: 'listening', url: urlOf(server.address() as AddressInfo), version });
 }
 
 /** `<package version>-embedded`: a semantic version with a pre-release part, so that tools that parse Ollama's version can parse it. */
-async function engineVersion(root: string): Promise<string> {
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+function engineVersion(root: string): string {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
   return `${version}-embedded`;
 }
 

@@ -1,6 +1,7 @@
 /** Starts the gateway: its module on HTTP and the bus, Socket.IO on the same port, guards in front of everything. */
 import 'reflect-metadata';
 import type { Server as HttpServer } from 'node:http';
+import { isIP } from 'node:net';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -9,6 +10,7 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Server } from 'socket.io';
 import type { z } from 'zod';
 import { BusTransport } from '#bus';
+import type { GatewayConfig } from '#config';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
@@ -17,6 +19,7 @@ import type { MeshServer } from './doors/socketio/socketio-viewer.js';
 import { isAllowed, siteGuard } from './guard/site-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
+import { Relays } from './relay/relays.js';
 
 /** A viewer sends small requests only. */
 const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024;
@@ -32,6 +35,7 @@ export interface RunningGateway extends RunningApp {
 
 export async function startGateway(runtime: Runtime, version: string): Promise<RunningGateway> {
   const { config, logger, bus } = runtime;
+  refuseOpenNetwork(config.gateway);
   const app = await NestFactory.create<NestExpressApplication>(withRuntime(GatewayModule, runtime), {
     bodyParser: false,
     logger,
@@ -62,14 +66,25 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   app.get(SocketIoDoor).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {
+    // Viewers first, while they can still be told; what talks after that is cut.
+    await app.get(Relays).sayFarewell();
     io.disconnectSockets(true);
     io.engine.close();
-    // Event streams are ended by the app's own shutdown; what still talks after that is cut.
     const force = setTimeout(() => server.closeAllConnections(), FORCE_CLOSE_MS);
     await app.close();
     clearTimeout(force);
   };
   return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, close: once(close) };
+}
+
+/** Beyond loopback there are no anonymous users. @throws MeshError `invalid_request` */
+function refuseOpenNetwork({ host, trustedNetwork }: GatewayConfig): void {
+  if (trustedNetwork || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return;
+  throw new MeshError(
+    'invalid_request',
+    `The gateway would listen on ${host}, where anyone who can reach it could use it: this version has no API keys yet. ` +
+      'Keep gateway.host on 127.0.0.1 and put an authenticating proxy in front, or, on a network where everyone may, set gateway.trustedNetwork to true.',
+  );
 }
 
 function documentApi(app: NestExpressApplication, version: string): void {

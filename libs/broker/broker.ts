@@ -98,11 +98,13 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
 
   const close = async (): Promise<void> => {
     const freed = new Promise<void>((resolve) => server.close(() => resolve()));
+    // The server may report itself closed before its sockets do.
+    const gone = [...sessions.keys()].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
     for (const session of sessions.values()) session.end();
     const timer = setTimeout(() => {
       for (const socket of sessions.keys()) socket.destroy();
     }, CLOSE_GRACE_MS);
-    await freed;
+    await Promise.all([freed, ...gone]);
     clearTimeout(timer);
   };
 

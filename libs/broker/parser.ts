@@ -80,12 +80,10 @@ export class Parser {
   #readLine(chunk: Buffer, at: number): number {
     const end = chunk.indexOf(LINE_FEED, at);
     const length = (end < 0 ? chunk.length : end) - at;
-    if (this.#lineFilled + length > this.#maxLineBytes) {
-      this.#violate('line-too-long');
-      return chunk.length;
-    }
-    if (end < 0) {
+    const tooLong = this.#lineFilled + length > this.#maxLineBytes;
+    if (tooLong || end < 0) {
       this.#keepLine(chunk, at);
+      if (tooLong) this.#violate('line-too-long');
       return chunk.length;
     }
     let line: string;
@@ -100,9 +98,13 @@ export class Parser {
     return this.#obey(line, chunk, end + 1);
   }
 
+  /** Keeps as much of an unfinished line as a line may have, unless it can't become an operation any more. */
   #keepLine(chunk: Buffer, at: number): void {
     this.#line ??= Buffer.allocUnsafe(this.#maxLineBytes);
+    // Byte by byte or not, the name is looked at only while it may still be growing.
+    const nameSeen = this.#lineFilled >= LINE_OVERHEAD_BYTES;
     this.#lineFilled += chunk.copy(this.#line, this.#lineFilled, at);
+    if (nameSeen) return;
     const start = this.#line.toString('latin1', 0, Math.min(this.#lineFilled, LINE_OVERHEAD_BYTES));
     if (!canBecomeOperation(start)) this.#violate(this.connectOnly ? 'not-authorized' : 'unknown-operation');
     else if (this.connectOnly && start[0] !== 'C' && start[0] !== 'c') this.#violate('not-authorized');

@@ -49,6 +49,10 @@ export async function startNatsServer(folder: string): Promise<NatsServer> {
     );
     child.once('exit', (code, signal) => resolve(`nats-server ended (${signal ?? `code ${code}`}): ${log.trim().split('\n').at(-1) ?? ''}`));
   });
+  // It watches nobody: a process that ends without closing it must take it along.
+  const kill = () => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  void ended.then(() => process.off('exit', kill));
   const portsFile = join(folder, `nats-server_${child.pid}.ports`);
   const until = performance.now() + START_TIMEOUT_MS;
   let failure: string | undefined;

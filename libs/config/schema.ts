@@ -50,6 +50,11 @@ const GatewaySection = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** The next free port is taken, and said, if this one is in use. */
   port: Port.default(11_435),
+  /**
+   * Allows a `host` beyond loopback: whatever can reach that address is trusted, such as a container network that is
+   * published on loopback only. The Host and Origin guards stay.
+   */
+  trustedNetwork: z.boolean().default(false),
   limits: z
     .strictObject({
       /** Largest request body, in bytes. */

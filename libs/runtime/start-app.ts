@@ -18,6 +18,8 @@ export interface Runtime {
 }
 
 export interface RunningApp {
+  /** Where users reach it, for an app that listens for them. */
+  readonly url?: string;
   readonly context: INestApplicationContext;
   /** Takes no more messages, finishes those in flight, runs the app's own shutdown. Idempotent. */
   close(): Promise<void>;

@@ -12,6 +12,9 @@ const run = promisify(execFile);
 /** How long our daemon may take to answer and to stop, in milliseconds. */
 const START_MS = 40_000;
 const STOP_MS = 20_000;
+/** How long to wait for our turn, in milliseconds: two daemons would take the bridge docker0 from each other. */
+const TURN_MS = 400_000;
+const TURN_FILE = join(tmpdir(), 'ollamesh-test-dockerd.pid');
 
 export interface DockerDaemon {
   /** Value for DOCKER_HOST. */
@@ -23,15 +26,10 @@ export interface DockerDaemon {
   cliWithInput(input: NodeJS.ReadableStream | string, ...args: string[]): Promise<string>;
 }
 
-interface Needs {
-  /** Whether containers need a network of their own (published ports). Only one daemon of ours at a time can have it. */
-  readonly network: boolean;
-}
-
 const availability = await lookForDocker();
 
 /** A `describe` whose tests may use a Docker engine through `daemon()`. */
-export function describeWithDocker(title: string, needs: Needs, body: (daemon: () => DockerDaemon) => void): void {
+export function describeWithDocker(title: string, body: (daemon: () => DockerDaemon) => void): void {
   if (availability.kind === 'none') {
     const { reason } = availability;
     if (process.env['CI'] === 'true') {
@@ -49,8 +47,8 @@ export function describeWithDocker(title: string, needs: Needs, body: (daemon: (
     let stop = async (): Promise<void> => {};
     beforeAll(async () => {
       if (availability.kind === 'running') daemon = daemonAt(availability.socket);
-      else ({ daemon, stop } = await startDaemon(needs));
-    }, START_MS + 10_000);
+      else ({ daemon, stop } = await startDaemon());
+    }, TURN_MS + START_MS + 10_000);
     body(() => {
       if (!daemon) throw new Error('The Docker engine is there only while tests run.');
       return daemon;
@@ -107,7 +105,8 @@ function daemonAt(socket: string): DockerDaemon {
   };
 }
 
-async function startDaemon({ network }: Needs): Promise<{ daemon: DockerDaemon; stop: () => Promise<void> }> {
+async function startDaemon(): Promise<{ daemon: DockerDaemon; stop: () => Promise<void> }> {
+  await takeTurn();
   const folder = await mkdtemp(join(tmpdir(), 'ollamesh-docker-'));
   const hadBridge = existsSync('/sys/class/net/docker0');
   // Settings of this machine's own daemon would collide with ours.
@@ -116,27 +115,47 @@ async function startDaemon({ network }: Needs): Promise<{ daemon: DockerDaemon; 
   // Overlay needs a file system that can carry it; vfs works everywhere.
   for (const storage of [[], ['--storage-driver', 'vfs']]) {
     const log = await open(join(folder, 'log'), 'w');
-    const child = spawn('dockerd', [...flags(folder, network), ...storage], { stdio: ['ignore', log.fd, log.fd] });
+    const child = spawn('dockerd', [...flags(folder), ...storage], { stdio: ['ignore', log.fd, log.fd] });
     await log.close();
     const kill = (): void => void child.kill('SIGKILL');
     process.once('exit', kill);
     const daemon = daemonAt(join(folder, 'docker.sock'));
     const stop = async (): Promise<void> => {
-      await stopDaemon(child, folder, network && !hadBridge);
+      await stopDaemon(child, folder, !hadBridge);
       process.off('exit', kill);
     };
     const failure = await untilReady(child, daemon);
-    if (failure === undefined) return { daemon, stop: () => stop().then(() => rm(folder, { recursive: true, force: true })) };
+    if (failure === undefined) return { daemon, stop: () => stop().finally(() => endTurn(folder)) };
     failures.push(`${failure}\n${(await readFile(join(folder, 'log'), 'utf8')).split('\n').slice(-8).join('\n')}`);
     await stop();
   }
-  await rm(folder, { recursive: true, force: true });
+  await endTurn(folder);
   throw new Error(`dockerd could not be started:\n${failures.join('\n')}`);
 }
 
+/** Waits until no other test process runs a daemon of ours; the turn of one that died is over. */
+async function takeTurn(): Promise<void> {
+  for (const deadline = Date.now() + TURN_MS; Date.now() < deadline; await delay(250)) {
+    try {
+      await writeFile(TURN_FILE, String(process.pid), { flag: 'wx' });
+      return;
+    } catch (thrown) {
+      if ((thrown as { code?: string }).code !== 'EEXIST') throw thrown;
+      const holder = existsSync(TURN_FILE) ? readFileSync(TURN_FILE, 'utf8') : '';
+      if (holder !== '' && !existsSync(`/proc/${holder}`)) await rm(TURN_FILE, { force: true });
+    }
+  }
+  throw new Error(`Another test process keeps its Docker engine (${TURN_FILE}).`);
+}
+
+async function endTurn(folder: string): Promise<void> {
+  await rm(TURN_FILE, { force: true });
+  await rm(folder, { recursive: true, force: true });
+}
+
 /** Everything in `folder`; ports are published by its user-land proxy, so that the machine's firewall stays untouched. */
-function flags(folder: string, network: boolean): string[] {
-  const common = {
+function flags(folder: string): string[] {
+  const settings = {
     'data-root': join(folder, 'data'),
     'exec-root': join(folder, 'exec'),
     pidfile: join(folder, 'pid'),
@@ -147,7 +166,7 @@ function flags(folder: string, network: boolean): string[] {
     'ip-forward': 'false',
     'log-level': 'warn',
   };
-  return Object.entries(network ? common : { ...common, bridge: 'none' }).map(([name, value]) => `--${name}=${value}`);
+  return Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
 }
 
 /** Undefined once the daemon answers, else why it never will. */

@@ -20,7 +20,7 @@ const BROKEN = `console.error('no model folder');process.exit(3)`;
 const EMPTY = 'ollamesh-test/empty';
 const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN };
 
-describeWithDocker('docker driver', { network: true }, (daemon) => {
+describeWithDocker('docker driver', (daemon) => {
   const started: RunningEngine[] = [];
   const never = new AbortController().signal;
 
@@ -75,13 +75,24 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
   describe('start', () => {
     it('start: the engine answers, and its port is published on loopback only', async () => {
       const report = new Report();
-      const { url } = await start(config(), report);
+      const engine = await start(config(), report);
+      const { url } = engine;
       expect(report.steps).toEqual(['creating', 'starting']);
       expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
-      expect(await versionAt(url)).toEqual(expect.any(String));
+      expect(await versionOf(engine)).toEqual(expect.any(String));
       expect(await names('inspect', '--format', '{{json .NetworkSettings.Ports}}', CONTAINER)).toEqual([
         JSON.stringify({ '11434/tcp': [{ HostIp: '127.0.0.1', HostPort: new URL(url).port }] }),
       ]);
+    });
+
+    it('start: the engine in the container generates', async () => {
+      const engine = await start(config());
+      const { url } = engine;
+      await versionOf(engine);
+      const { models } = (await (await fetch(`${url}/api/tags`)).json()) as { models: { name: string }[] };
+      const body = JSON.stringify({ model: models[0]?.name, prompt: 'What is ollamesh?', stream: false, options: { num_predict: 8 } });
+      const answer = await (await fetch(`${url}/api/generate`, { method: 'POST', body })).json();
+      expect(answer).toMatchObject({ done: true, response: expect.stringMatching(/\w/) });
     });
 
     it('start: a running container with the same configuration is adopted', async () => {
@@ -96,11 +107,10 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
 
     it('start: another configuration makes a new container on the same volume', async () => {
       // A process that is still on its way up may miss the signal to stop, and would use up its grace.
-      await versionAt((await start(config())).url);
+      await versionOf(await start(config()));
       const [id] = await containers();
       await nodeInside(`import{writeFileSync}from'node:fs';writeFileSync('/root/.ollama/marker','kept')`);
-      const { url } = await start(config({ parallel: 2 }));
-      await versionAt(url);
+      await versionOf(await start(config({ parallel: 2 })));
       expect(await containers()).not.toEqual([id]);
       expect(await nodeInside(`import{readFileSync}from'node:fs';console.log(readFileSync('/root/.ollama/marker','utf8'),process.env.OLLAMA_NUM_PARALLEL)`)).toBe('kept 2');
     });
@@ -108,7 +118,7 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
     it('start: a stopped container of ours does not stand in the way', async () => {
       await start(config());
       await daemon().cli('kill', CONTAINER);
-      expect(await versionAt((await start(config())).url)).toEqual(expect.any(String));
+      expect(await versionOf(await start(config()))).toEqual(expect.any(String));
       expect(await containers()).toHaveLength(1);
     });
 
@@ -130,9 +140,9 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
       const holder = createServer();
       await new Promise<void>((resolve) => holder.listen(port, '127.0.0.1', resolve));
       try {
-        const { url } = await start(config({ port }));
-        expect(url).not.toBe(first.url);
-        expect(await versionAt(url)).toEqual(expect.any(String));
+        const second = await start(config({ port }));
+        expect(second.url).not.toBe(first.url);
+        expect(await versionOf(second)).toEqual(expect.any(String));
       } finally {
         holder.close();
       }
@@ -210,7 +220,7 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
   describe('exit', () => {
     it('exit: a killed container is told with its code and its last log lines', async () => {
       const engine = await start(config());
-      await versionAt(engine.url);
+      await versionOf(engine);
       await daemon().cli('kill', CONTAINER);
       expect(await engine.exited).toEqual({ code: 137, signal: null, outOfMemory: false });
       expect(engine.lastLogLines().length).toBeGreaterThan(0);
@@ -230,7 +240,7 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
 
     it('exit: an engine that runs out of memory is told as such', async () => {
       const engine = await start(config({ image: 'ollamesh-test/hungry' }));
-      await versionAt(engine.url);
+      await versionOf(engine);
       await daemon().cli('update', '--memory', '150m', '--memory-swap', '150m', CONTAINER);
       await fetch(`${engine.url}/grow`);
       expect(await engine.exited).toEqual({ code: 137, signal: null, outOfMemory: true });
@@ -240,7 +250,7 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
   describe('stop', () => {
     it('stop: a polite engine is stopped within the grace, its container removed, its volume kept', async () => {
       const engine = await start(config());
-      await versionAt(engine.url);
+      await versionOf(engine);
       expect(await Promise.all([engine.stop(10_000), engine.stop(10_000)])).toEqual(['stopped', 'stopped']);
       await engine.exited;
       expect(await containers()).toEqual([]);
@@ -249,7 +259,7 @@ describeWithDocker('docker driver', { network: true }, (daemon) => {
 
     it('stop: a stubborn engine is killed after the grace', async () => {
       const engine = await start(config({ image: 'ollamesh-test/stubborn' }));
-      await versionAt(engine.url);
+      await versionOf(engine);
       expect(await engine.stop(1_000)).toBe('killed');
       expect(engine.lastLogLines()).toEqual(['not yet']);
     });
@@ -280,15 +290,21 @@ class Report implements StartReport {
   }
 }
 
-/** The engine's version, once it answers (20 s at most); "" where it gives none. */
-async function versionAt(url: string): Promise<string> {
-  for (let attempt = 0; ; attempt++) {
+/** The version of an engine, once it answers (20 s at most); "" where it gives none. One that ends first fails with its log. */
+async function versionOf(engine: RunningEngine): Promise<string> {
+  const ended = engine.exited.then((exit) => {
+    throw new Error(`The engine ended: ${JSON.stringify(exit)}\n${engine.lastLogLines().join('\n')}`);
+  });
+  return await Promise.race([ended, firstAnswer(engine.url)]);
+}
+
+async function firstAnswer(url: string): Promise<string> {
+  for (const deadline = Date.now() + 20_000; ; await delay(200)) {
     try {
       const { version = '' } = (await (await fetch(`${url}/api/version`, { signal: AbortSignal.timeout(2_000) })).json()) as { version?: string };
       return version;
     } catch (thrown) {
-      if (attempt === 50) throw thrown;
-      await delay(200);
+      if (Date.now() > deadline) throw thrown;
     }
   }
 }

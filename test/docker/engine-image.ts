@@ -12,20 +12,32 @@ const MAIN = 'dist/apps/embedded-engine/main.js';
 export const BASE_IMAGE = 'ollamesh-test/node';
 export const ENGINE_IMAGE = 'ollamesh-test/engine';
 
+/** The embedded engine listens on loopback only, by design; a published port needs a listener on the container's own address. */
+const FORWARD = `
+import { connect, createServer } from 'node:net';
+createServer((outside) => {
+  const inside = connect(11435, '127.0.0.1');
+  for (const [from, to] of [[outside, inside], [inside, outside]]) from.on('error', () => to.destroy()).on('close', () => to.destroy()).pipe(to);
+}).listen(11434, '0.0.0.0').unref();
+await import('./${MAIN}');
+`;
+
 /** Builds BASE_IMAGE and, on it, ENGINE_IMAGE: it serves Ollama's API on 0.0.0.0:11434 from a store in /root/.ollama. */
 export async function buildEngineImage(daemon: DockerDaemon): Promise<void> {
   if (!existsSync(join(ROOT, MAIN))) throw new Error(`${MAIN} is not there: run "npm run build" first.`);
   const packages = await closureOf(await packagesOf(join(ROOT, MAIN)));
   const addons = await Promise.all(packages.filter(({ path }) => path.includes('/@node-llama-cpp/')).map(({ path }) => sharedObjectsIn(path)));
   await importNodeBase(daemon, { tag: BASE_IMAGE, runs: addons.flat() });
-  const folder = await mkdtemp(join(tmpdir(), 'ollamesh-engine-'));
+  const folder = await mkdtemp(join(tmpdir(), 'ollamesh-image-'));
   try {
-    for (const path of ['package.json', 'dist', 'apps/embedded-engine/models']) await cp(join(ROOT, path), join(folder, path), { recursive: true });
+    for (const path of ['package.json', 'LICENSE', 'dist', 'apps/embedded-engine/models']) await cp(join(ROOT, path), join(folder, path), { recursive: true });
     for (const { path, place } of packages) {
       // What a package has in a node_modules of its own is in the closure by itself, where it is needed.
       await cp(path, join(folder, place), { recursive: true, filter: (source) => relative(path, source).split('/')[0] !== 'node_modules' });
     }
-    const command = ['node', `/ollamesh/${MAIN}`, '--host', '0.0.0.0', '--port', '11434', '--store', '/root/.ollama/models', '--parallel', '4', '--keep-alive', '5m'];
+    await writeFile(join(folder, 'forward.mjs'), FORWARD);
+    const flags = ['--host', '127.0.0.1', '--port', '11435', '--store', '/root/.ollama/models', '--parallel', '4', '--keep-alive', '5m'];
+    const command = ['node', '/ollamesh/forward.mjs', ...flags];
     await writeFile(join(folder, 'Dockerfile'), `FROM ${BASE_IMAGE}\nCOPY . /ollamesh\nEXPOSE 11434\nENTRYPOINT ${JSON.stringify(command)}\n`);
     await daemon.cli('build', '--quiet', '--tag', ENGINE_IMAGE, folder);
   } finally {

@@ -12,16 +12,21 @@ export function roomForAnswer(contextLength: number, numPredict: number): number
 }
 
 /**
- * The newest part of a conversation whose prompt has at most `limit` tokens. When not even system messages plus the last message fit,
- * these are returned nevertheless: cutting inside a message is fitTokens' work.
+ * The newest part of a conversation whose prompt has at most `limit` tokens, found in a few counts because counting renders the whole
+ * prompt. When not even system messages plus the last message fit, these are returned nevertheless: cutting inside a message is
+ * fitTokens' work.
  */
 export function fitMessages<M extends Message>(messages: readonly M[], limit: number, count: (messages: readonly M[]) => number): readonly M[] {
   const last = messages.length - 1;
-  for (let from = 0; from < last; from += 1) {
-    const kept = messages.filter((message, index) => index >= from || message.role === 'system');
-    if (count(kept) <= limit) return kept;
+  const from = (start: number): readonly M[] => messages.filter((message, index) => index >= start || message.role === 'system');
+  let tooMany = -1;
+  let fits = last;
+  while (fits - tooMany > 1) {
+    const middle = Math.floor((tooMany + fits) / 2);
+    if (count(from(middle)) <= limit) fits = middle;
+    else tooMany = middle;
   }
-  return messages.filter((message, index) => index === last || message.role === 'system');
+  return from(fits);
 }
 
 /** The first `keep` tokens and the newest of the rest; an even cut through the context leaves room, as Ollama's runner does. */

@@ -21,6 +21,8 @@ export function engineServer(routes: Routes, stopping: AbortSignal): Server {
   server.maxConnections = MAX_CONNECTIONS;
   // A load or a long queue may keep a client waiting; only the request itself has to arrive in time.
   server.requestTimeout = 300_000;
+  // Longer than clients keep idle connections: one that is closed while its next request is on the way is an error over there.
+  server.keepAliveTimeout = 90_000;
   return server;
 }
 

@@ -2,7 +2,7 @@
 import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestParts, parseName, sameName, shortName, type ModelName } from '../names.js';
-import { blobPath, digestOf, fileSize, isMissing } from './blobs.js';
+import { blobPath, digestOf, errorCode, fileSize, isMissing } from './blobs.js';
 import { readGgufHeader, type GgufHeader } from './gguf.js';
 import { factsOf, type ModelFacts } from './gguf-facts.js';
 import { LAYER, blobsOf, parseManifest, type Layer, type Manifest } from './manifest.js';
@@ -115,7 +115,8 @@ export class Store {
       const weights = manifest?.layers.find((layer) => layer.mediaType === LAYER.model);
       if (manifest === undefined || weights === undefined) return undefined;
       const blobs = blobsOf(manifest);
-      for (const blob of blobs) if ((await fileSize(blobPath(this.root, blob.digest))) !== blob.size) return undefined;
+      const whole = await Promise.all(blobs.map(async (blob) => (await fileSize(blobPath(this.root, blob.digest))) === blob.size));
+      if (whole.includes(false)) return undefined;
       return {
         name,
         label: shortName(name),
@@ -127,12 +128,8 @@ export class Store {
         weightsPath: blobPath(this.root, weights.digest),
       };
     } catch (error) {
-      if (isMissing(error) || isFolder(error)) return undefined;
+      if (isMissing(error) || errorCode(error) === 'EISDIR') return undefined;
       throw error;
     }
   }
-}
-
-function isFolder(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EISDIR';
 }

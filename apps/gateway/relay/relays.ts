@@ -1,6 +1,6 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
 import { createHash, randomBytes } from 'node:crypto';
-import { Inject, Injectable, type OnApplicationBootstrap, type BeforeApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
@@ -20,7 +20,7 @@ const MAX_GONE = 10_000;
 const COST_WEIGHT = 0.1;
 
 @Injectable()
-export class Relays implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class Relays implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
@@ -131,9 +131,10 @@ export class Relays implements OnApplicationBootstrap, BeforeApplicationShutdown
   }
 
   /** Ends every stream here with a retryable error, so that no viewer waits for a gateway that has gone. */
-  async beforeApplicationShutdown(): Promise<void> {
+  async sayFarewell(): Promise<void> {
     clearInterval(this.#ticker);
-    await Promise.all([...this.#relays.values()].map((relay) => relay.close()));
+    const error = new MeshError('unavailable', 'The gateway is shutting down. Ask again.').toJSON();
+    await Promise.all([...this.#relays.values()].map((relay) => relay.close(error)));
   }
 
   #open(id: string, model: string): StreamRelay {

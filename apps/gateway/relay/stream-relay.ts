@@ -88,6 +88,7 @@ export class StreamRelay {
     const ending = this.#log.ending;
     return {
       ...this.#snapshot(true),
+      position: formatPosition(this.#log.head),
       ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
@@ -143,8 +144,17 @@ export class StreamRelay {
     if (keepAlive) for (const audience of this.#audiences.values()) audience.keepAlive();
   }
 
-  /** Stops listening and lets go of every viewer. */
-  async close(): Promise<void> {
+  /**
+   * Stops listening and lets go of every viewer. With `error` those of a live stream are told it as its end; the position stays
+   * where it is, so that whoever comes back with it, here or at another gateway, misses nothing.
+   */
+  async close(error?: ErrorBody): Promise<void> {
+    if (error && this.live) {
+      this.#flush();
+      const failed: Update = { event: 'failed', data: { streamId: this.id, position: formatPosition(this.#log.head), error } };
+      for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(failed);
+      for (const viewer of this.#behind.keys()) viewer.send(failed);
+    }
     this.#closed = true;
     for (const viewer of [...this.#watching, ...this.#behind.keys()]) {
       this.leave(viewer);
@@ -256,12 +266,18 @@ export class StreamRelay {
   }
 
   #delta({ parts, status }: { parts: StreamView['parts']; status: StreamView['status'] }): Update {
-    return { event: 'delta', data: { streamId: this.id, position: formatPosition(this.#log.head), parts, ...(status && { status }) } };
+    return { event: 'delta', data: { streamId: this.id, position: this.#contentPosition(), parts, ...(status && { status }) } };
   }
 
   #snapshot(recovered: boolean) {
-    const { head, parts, status } = this.#log;
-    return { streamId: this.id, model: this.model, position: formatPosition(head), recovered, parts: [...parts], ...(status && { status }) };
+    const { parts, status } = this.#log;
+    return { streamId: this.id, model: this.model, position: this.#contentPosition(), recovered, parts: [...parts], ...(status && { status }) };
+  }
+
+  /** Short of the terminal frame: a viewer cut between the last content and the end comes back to hear the end. */
+  #contentPosition(): string {
+    const { head, ending } = this.#log;
+    return formatPosition(ending ? { ...head, seq: head.seq - 1 } : head);
   }
 
   #terminal(): Update | undefined {

@@ -41,6 +41,7 @@ async function start({ config, program, store }: EmbeddedOptions, report: StartR
   const log = new LogTail();
   for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', (text: string) => log.take(text));
   const exited = exitOf(child);
+  killAtExit(child, exited);
   try {
     const url = await listening(child, exited, config.startTimeoutMs, signal, log);
     return { url, exited, lastLogLines: () => log.lines(), stop: (graceMs) => stop(child, exited, graceMs) };
@@ -48,6 +49,13 @@ async function start({ config, program, store }: EmbeddedOptions, report: StartR
     await stop(child, exited, 0);
     throw thrown;
   }
+}
+
+/** A process that ends without stopping its engine takes it along: the channel's end alone is lost on an engine that hangs. */
+function killAtExit(child: ChildProcess, exited: Promise<EngineExit>): void {
+  const kill = () => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  void exited.then(() => process.off('exit', kill));
 }
 
 function exitOf(child: ChildProcess): Promise<EngineExit> {

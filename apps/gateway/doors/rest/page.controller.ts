@@ -1,6 +1,7 @@
 /** The page at `/`: static files, with the two libraries it uses served from their own packages. */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Controller, Get, Param, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Response } from 'express';
@@ -10,13 +11,16 @@ import { packageRoot } from '#package-root';
 const require = createRequire(import.meta.url);
 const PAGE = join(packageRoot(), 'apps/gateway/page');
 
-/** A literal list: nothing else can be asked for. */
+/** Literal lists: nothing else can be asked for. */
+const OWN_FILES = [
+  'page.js', 'page.css', 'icon.svg',
+  'answer-view.js', 'api.js', 'chat.js', 'clipboard.js', 'composer.js', 'dom.js', 'follow-end.js', 'format.js', 'markdown.js',
+  'mesh-state.js', 'models.js', 'pulls.js', 'share.js', 'stream-state.js', 'streams.js', 'watch.js',
+];
 const FILES: Record<string, () => string> = {
-  'page.js': () => join(PAGE, 'page.js'),
-  'page.css': () => join(PAGE, 'page.css'),
-  'icon.svg': () => join(PAGE, 'icon.svg'),
-  'marked.js': () => join(dirname(require.resolve('marked/package.json')), 'lib/marked.esm.js'),
-  'dompurify.js': () => join(dirname(require.resolve('dompurify/package.json')), 'dist/purify.es.mjs'),
+  ...Object.fromEntries(OWN_FILES.map((name) => [name, () => join(PAGE, name)])),
+  'marked.js': () => fileURLToPath(import.meta.resolve('marked')),
+  'dompurify.js': () => fileURLToPath(import.meta.resolve('dompurify')),
   'socket.io.js': () => join(dirname(require.resolve('socket.io-client/package.json')), 'dist/socket.io.esm.min.js'),
 };
 const CONTENT_SECURITY_POLICY =

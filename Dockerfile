@@ -1,0 +1,26 @@
+# One image for gpu-agent, orchestrator, model-manager and gateway; the command chooses: node dist/apps/<app>/main.js.
+# It has no llama.cpp: in containers the engine is a container of its own (docker-compose.yml).
+ARG NODE_IMAGE=node:22-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+LABEL dev.ollamesh.stage=build
+WORKDIR /ollamesh
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci
+COPY tsconfig.json ./
+COPY libs libs
+COPY apps apps
+RUN npm run build \
+ && npm prune --omit=dev --omit=optional \
+ && mkdir -p apps/gateway/page
+
+FROM ${NODE_IMAGE}
+ENV NODE_ENV=production
+WORKDIR /ollamesh
+COPY --from=build /ollamesh/package.json ./
+COPY --from=build /ollamesh/node_modules node_modules
+COPY --from=build /ollamesh/dist dist
+COPY --from=build /ollamesh/apps/gateway/page apps/gateway/page
+# The image's files belong to root: the apps run as somebody who cannot change them.
+USER node
+CMD ["node", "dist/apps/gateway/main.js"]

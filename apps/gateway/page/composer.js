@@ -1,0 +1,56 @@
+/** Where a question is written: Enter sends, Shift+Enter starts a new line, and while an answer comes the button stops it. */
+import { find } from './dom.js';
+
+export class Composer {
+  #form = find('composer');
+  #field = find('question');
+  #send = find('send');
+  #stop = find('stop');
+  #busy = false;
+  #onSend;
+
+  constructor({ onSend, onStop }) {
+    this.#onSend = onSend;
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#stop.addEventListener('click', onStop);
+    this.#field.addEventListener('input', () => this.#fit());
+    this.#field.addEventListener('keydown', (event) => {
+      // While a character is being composed (Japanese, Chinese, …), Enter belongs to the composition.
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#fit();
+  }
+
+  set busy(busy) {
+    if (this.#busy === busy) return;
+    const stopHadFocus = document.activeElement === this.#stop;
+    this.#busy = busy;
+    this.#send.hidden = busy;
+    this.#stop.hidden = !busy;
+    if (stopHadFocus && !busy) this.focus();
+  }
+
+  focus() {
+    this.#field.focus();
+  }
+
+  #submit() {
+    const question = this.#field.value.trim();
+    if (question === '' || this.#busy) return;
+    this.#field.value = '';
+    this.#fit();
+    this.#onSend(question);
+  }
+
+  /** As high as its text, up to the limit in the style sheet. */
+  #fit() {
+    this.#field.style.height = 'auto';
+    this.#field.style.height = `${this.#field.scrollHeight}px`;
+    this.#send.disabled = this.#field.value.trim() === '';
+  }
+}

@@ -1,0 +1,28 @@
+/** Numbers as people read them. */
+
+const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+
+export function bytes(count) {
+  let unit = 0;
+  let value = count;
+  while (value >= 1000 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
+}
+
+export function seconds(count) {
+  if (count < 60) return `${Math.max(1, Math.round(count))} s`;
+  if (count < 3600) return `${Math.round(count / 60)} min`;
+  return `${(count / 3600).toFixed(1)} h`;
+}
+
+/** "38 tokens · 540 tokens/s" out of an engine's counters, as far as it gave them; durations are nanoseconds. */
+export function tokens({ eval_count: count, eval_duration: duration }) {
+  if (count === undefined) return '';
+  const counted = `${count} ${count === 1 ? 'token' : 'tokens'}`;
+  if (!duration) return counted;
+  const rate = count / (duration / 1e9);
+  return `${counted} · ${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
+}

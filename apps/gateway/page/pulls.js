@@ -1,0 +1,108 @@
+/** "Get a model": asks the mesh to pull one and shows every pull's progress, whoever asked for it. */
+import { request } from './api.js';
+import { announce, find, make } from './dom.js';
+import { bytes, seconds } from './format.js';
+
+export class Pulls {
+  #list = find('pulls');
+  #problem = find('pull-problem');
+  #name = find('pull-name');
+  #rows = new Map();
+  /** The last progress of each model, and when it came. */
+  #latest = new Map();
+  #running = new Set();
+  /** Pulls that this page asked for: their model is chosen when it is here. */
+  #mine = new Set();
+  #onPulled;
+
+  /** @param {(model: string, mine: boolean) => void} onPulled told of every pull that succeeds */
+  constructor(onPulled) {
+    this.#onPulled = onPulled;
+    find('pull-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#start(this.#name.value.trim());
+    });
+  }
+
+  /** Opens the box, with a name filled in. */
+  open(name = '') {
+    if (name) this.#name.value = name;
+    find('pull-box').showPopover();
+  }
+
+  /** Takes a pull's progress. */
+  take(progress) {
+    const { model, status, error } = progress;
+    this.#latest.set(model, { progress, at: performance.now() });
+    const row = this.#row(model);
+    row.show(progress);
+    if (status === 'pulling') {
+      this.#running.add(model);
+      return;
+    }
+    const wasRunning = this.#running.delete(model);
+    if (status === 'failed') {
+      if (wasRunning) announce(`Getting ${model} failed. ${error?.message ?? ''}`);
+    } else if (wasRunning || this.#mine.has(model)) {
+      announce(`${model} is here.`);
+      this.#onPulled(model, this.#mine.delete(model));
+    }
+  }
+
+  /** Asks how far each pull is, for what was missed while the connection was gone. */
+  async catchUp() {
+    for (const model of this.#running) {
+      try {
+        this.take(await request('GET', `/models/pull?model=${encodeURIComponent(model)}`));
+      } catch (error) {
+        this.take({ model, status: 'failed', error });
+      }
+    }
+  }
+
+  async #start(model) {
+    this.#problem.hidden = true;
+    if (model === '') return;
+    const askedAt = performance.now();
+    try {
+      const progress = await request('POST', '/models/pull', { model });
+      this.#mine.add(progress.model);
+      this.#name.value = '';
+      // An event may have overtaken the answer to the request, and then is the newer of the two.
+      const latest = this.#latest.get(progress.model);
+      this.take(latest && latest.at >= askedAt ? latest.progress : progress);
+    } catch (error) {
+      this.#problem.textContent = error.message;
+      this.#problem.hidden = false;
+    }
+  }
+
+  #row(model) {
+    const known = this.#rows.get(model);
+    if (known) return known;
+    const bar = make('progress', { max: '1', 'aria-label': `Getting ${model}` });
+    const figures = make('span', { class: 'figures' });
+    const again = make('button', { type: 'button', class: 'quiet', hidden: true, onclick: () => this.#start(model) }, 'Try again');
+    this.#list.append(make('li', {}, make('div', { class: 'pull-title' }, make('strong', {}, model), again), bar, figures));
+    const row = {
+      show(progress) {
+        const { status, totalBytes, completedBytes, error } = progress;
+        bar.hidden = status !== 'pulling';
+        if (totalBytes > 0) bar.value = completedBytes / totalBytes;
+        else bar.removeAttribute('value');
+        again.hidden = status !== 'failed' || error?.retryable === false;
+        figures.classList.toggle('is-problem', status === 'failed');
+        figures.textContent = status === 'failed' ? (error?.message ?? 'It failed.') : status === 'success' ? 'It is here.' : figuresOf(progress);
+      },
+    };
+    this.#rows.set(model, row);
+    return row;
+  }
+}
+
+function figuresOf({ step, completedBytes, totalBytes, bytesPerSecond, etaSeconds }) {
+  if (!totalBytes) return `${step}…`;
+  const speed = bytesPerSecond > 0 ? ` · ${bytes(bytesPerSecond)}/s` : '';
+  const left = etaSeconds === undefined ? '' : ` · ${seconds(etaSeconds)} left`;
+  return `${bytes(completedBytes)} of ${bytes(totalBytes)}${speed}${left}`;
+}

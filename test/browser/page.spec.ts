@@ -1,0 +1,332 @@
+/** The page in a real browser against a real mesh: with the built-in engine, and with a slow one that misbehaves on request. */
+/// <reference lib="dom" />
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
+import { CHROMIUM, type OpenPage, launchChromium, openPage } from './chromium.js';
+import { cuttableLink } from './cuttable-link.js';
+import { type RunningMesh, startMesh } from './running-mesh.js';
+import { LONG, type SlowOllama, slowOllama } from './slow-ollama.js';
+
+const WAIT_MS = 15_000;
+const guideAnswers = new Map(
+  (JSON.parse(readFileSync('apps/embedded-engine/models/questions.json', 'utf8')) as { question: string; answer: string }[]).map(({ question, answer }) => [question, answer]),
+);
+
+if (!CHROMIUM) {
+  if (process.env['CI'] === 'true') throw new Error('No Chromium was found, and CI must not skip the page.');
+  process.stderr.write('test/browser is skipped: no chromium on PATH.\n');
+}
+
+async function ask(page: Page, question: string): Promise<void> {
+  await page.getByLabel('Your question').fill(question);
+  await page.keyboard.press('Enter');
+}
+
+const lastAnswer = (page: Page) => page.locator('.answer').last();
+const ended = (page: Page) => lastAnswer(page).locator('.facts:not(:empty)').waitFor({ timeout: WAIT_MS });
+const watchLink = async (page: Page) => {
+  await lastAnswer(page).getByRole('button', { name: 'Let others watch' }).click();
+  return page.getByLabel('Link to watch this answer').inputValue();
+};
+
+/** The lengths that the answer's text goes through from now on. */
+async function recordGrowth(page: Page): Promise<() => Promise<number[]>> {
+  await page.evaluate(() => {
+    const lengths: number[] = [];
+    Object.assign(globalThis, { lengths });
+    new MutationObserver(() => {
+      const { length } = [...document.querySelectorAll('.answer .prose')].map(({ textContent }) => textContent).join('');
+      if (length > (lengths.at(-1) ?? 0)) lengths.push(length);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+  return () => page.evaluate(() => (globalThis as unknown as { lengths: number[] }).lengths);
+}
+
+const overflow = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+(CHROMIUM ? describe : describe.skip)('page', () => {
+  let browser: Browser;
+  const opened: OpenPage[] = [];
+  const open = async (url: string, options = {}) => {
+    const one = await openPage(browser, url, options);
+    opened.push(one);
+    return one.page;
+  };
+  /** What is expected to go wrong in a test, as complaints contain it. */
+  let expected: RegExp | undefined;
+
+  beforeAll(async () => {
+    browser = await launchChromium();
+  });
+  afterAll(() => browser?.close());
+  afterEach(async () => {
+    const pages = opened.splice(0);
+    for (const { page } of pages) await page.context().close();
+    const complaints = pages.flatMap((one) => one.complaints).filter((complaint) => !expected?.test(complaint));
+    expected = undefined;
+    expect(complaints).toEqual([]);
+  });
+
+  describe('with the built-in engine', () => {
+    let mesh: RunningMesh;
+    beforeAll(async () => {
+      mesh = await startMesh();
+    }, 90_000);
+    afterAll(() => mesh?.stop());
+
+    it('chat: an answer grows in several steps and ends as the exact text, with its figures', async () => {
+      const page = await open(mesh.url);
+      const growth = await recordGrowth(page);
+      await ask(page, 'Tell me a short story.');
+      await ended(page);
+      expect(await lastAnswer(page).locator('.prose').innerText()).toBe(guideAnswers.get('Tell me a short story.'));
+      expect((await growth()).length).toBeGreaterThan(3);
+      expect(await lastAnswer(page).locator('.facts').innerText()).toMatch(/^\d+ tokens · \d+ tokens\/s$/);
+      expect(await page.getByLabel('Your question').inputValue()).toBe('');
+    });
+
+    it('chat: a list in an answer becomes a list', async () => {
+      const page = await open(mesh.url);
+      await page.getByRole('button', { name: 'How do I get started?' }).click();
+      await ended(page);
+      const items = guideAnswers.get('How do I get started?')!.split('\n').slice(1).map((line) => line.replace(/^\d+\. /, ''));
+      expect(await lastAnswer(page).locator('ol > li').allInnerTexts()).toEqual(items);
+    });
+
+    it('models: the built-in one is listed, chosen and said to be tiny', async () => {
+      const page = await open(mesh.url);
+      await page.locator('#model option', { hasText: 'guide:latest' }).waitFor({ state: 'attached', timeout: WAIT_MS });
+      expect(await page.getByLabel('Model', { exact: true }).inputValue()).toBe('guide:latest');
+      expect(await page.locator('#guide-note').innerText()).toContain('guide is a tiny built-in model');
+    });
+
+    it('mesh: the engine is ready, and the details say why and on what', async () => {
+      const page = await open(mesh.url);
+      await page.locator('#engine-word', { hasText: /^ready$/ }).waitFor({ timeout: WAIT_MS });
+      await page.getByRole('button', { name: /^Engine/ }).click();
+      const details = await page.locator('#mesh-details').innerText();
+      for (const word of ['embedded', 'chosen', 'external', 'CPU', 'Memory', 'GPU']) expect(details).toContain(word);
+      await page.keyboard.press('Escape');
+      expect(await page.locator('#mesh-details').isVisible()).toBe(false);
+    });
+
+    it('watch: an ended answer is there by its link, and a link to nothing says so', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'What is NATS?');
+      await ended(page);
+      const watcher = await open(await watchLink(page));
+      await watcher.locator('#watch-badge', { hasText: 'ended' }).waitFor({ timeout: WAIT_MS });
+      expect(await watcher.locator('.prose').innerText()).toBe(guideAnswers.get('What is NATS?'));
+      expect(await watcher.locator('#watch-head').innerText()).toMatch(/guide:latest\s+position 1-\d+/);
+      const lost = await open(`${mesh.url}/#AAAAAAAAAAAAAAAAAAAAAA`);
+      await lost.getByRole('heading', { name: 'Nothing to watch here' }).waitFor({ timeout: WAIT_MS });
+      await lost.getByRole('link', { name: 'Ask something yourself' }).click();
+      expect(await lost.getByLabel('Your question').isVisible()).toBe(true);
+      expect(new URL(lost.url()).hash).toBe('');
+    });
+
+    it('pull: a model that does not exist fails with the reason', async () => {
+      const page = await open(mesh.url);
+      await page.getByRole('button', { name: 'Get a model' }).click();
+      await page.keyboard.type('nobody/has-this');
+      await page.keyboard.press('Enter');
+      await page.locator('#pulls .is-problem', { hasText: 'nobody/has-this:latest' }).waitFor({ timeout: WAIT_MS });
+    });
+
+    it('layout: nothing overflows sideways, wide or narrow, light or dark', async () => {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        const page = await open(mesh.url, { viewport: { width: 360, height: 700 }, colorScheme });
+        expect(await overflow(page)).toBe(0);
+        await ask(page, 'What is NATS?');
+        await ended(page);
+        await watchLink(page);
+        expect(await overflow(page)).toBe(0);
+        await page.setViewportSize({ width: 1280, height: 800 });
+        expect(await overflow(page)).toBe(0);
+      }
+      const grounds = await Promise.all(opened.map(({ page }) => page.evaluate(() => getComputedStyle(document.body).backgroundColor)));
+      expect(grounds).toEqual(['rgb(250, 249, 247)', 'rgb(22, 23, 24)']);
+    });
+
+    it('keyboard: a chat is possible without a pointer, and Shift+Enter is a new line', async () => {
+      const page = await open(mesh.url);
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe('question');
+      await page.keyboard.type('What is');
+      await page.keyboard.press('Shift+Enter');
+      await page.keyboard.type('NATS?');
+      expect(await page.getByLabel('Your question').inputValue()).toBe('What is\nNATS?');
+      expect(await page.locator('.answer').count()).toBe(0);
+      const unnamed = await page.evaluate(() =>
+        [...document.querySelectorAll('button, input, select, textarea')].filter(
+          (control) => !control.textContent?.trim() && !control.getAttribute('aria-label') && !(control as HTMLInputElement).labels?.length,
+        ).length,
+      );
+      expect(unnamed).toBe(0);
+    });
+  });
+
+  describe('with a slow engine', () => {
+    let engine: SlowOllama;
+    let mesh: RunningMesh;
+    beforeAll(async () => {
+      engine = await slowOllama();
+      mesh = await startMesh({ OLLAMESH_ENGINE_URL: engine.url });
+    }, 90_000);
+    afterAll(async () => {
+      await mesh?.stop();
+      await engine?.close();
+    });
+
+    it('watch: a second page sees a running answer from its start, live, and the same end', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'a long one');
+      await lastAnswer(page).getByText('word5').waitFor({ timeout: WAIT_MS });
+      const watcher = await open(await watchLink(page));
+      await watcher.locator('#watch-badge', { hasText: 'live' }).waitFor({ timeout: WAIT_MS });
+      expect(await watcher.locator('.prose').innerText()).toMatch(/^word0 word1 /);
+      await watcher.locator('#watch-badge', { hasText: 'ended' }).waitFor({ timeout: WAIT_MS });
+      await ended(page);
+      expect(await watcher.locator('.prose').innerText()).toBe(LONG);
+      expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
+    });
+
+    it('stop: ends a long answer, keeps what came, and says cancelled', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'a long one');
+      await lastAnswer(page).getByText('word5').waitFor({ timeout: WAIT_MS });
+      await page.getByRole('button', { name: 'Stop' }).click();
+      await ended(page);
+      expect(await lastAnswer(page).locator('.facts').innerText()).toContain('cancelled');
+      expect((await lastAnswer(page).locator('.prose').innerText()).length).toBeLessThan(LONG.length);
+      expect(await page.getByRole('button', { name: 'Send' }).isVisible()).toBe(true);
+    });
+
+    it('connection: cut in the middle of an answer, the page says so, and goes on without a gap', async () => {
+      const link = await cuttableLink(mesh.url);
+      expected = /ERR_|WebSocket|Failed to load/;
+      try {
+        const page = await open(link.url);
+        await ask(page, 'a long one');
+        await lastAnswer(page).getByText('word9').waitFor({ timeout: WAIT_MS });
+        link.cut();
+        await page.getByText('The connection is lost').waitFor({ timeout: WAIT_MS });
+        link.mend();
+        await ended(page);
+        expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
+        expect(await page.getByText('The connection is lost').isVisible()).toBe(false);
+      } finally {
+        await link.close();
+      }
+    });
+
+    it('markdown: what a model writes runs nothing, loads nothing and leaves code to copy', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'the traps');
+      await ended(page);
+      const prose = lastAnswer(page).locator('.prose');
+      expect(await page.evaluate(() => (globalThis as unknown as { trapped?: number }).trapped)).toBeUndefined();
+      expect(await prose.locator('img, script, [style], [onclick], [onerror]').count()).toBe(0);
+      expect(await prose.locator('a').evaluateAll((links) => links.map((one) => `${one.getAttribute('href')} ${one.getAttribute('rel')}`))).toEqual([
+        'null noopener noreferrer',
+        'https://example.org/ noopener noreferrer',
+        'https://example.org/p.png noopener noreferrer',
+      ]);
+      expect(await prose.innerText()).toContain('<img src=x onerror="window.trapped=1">');
+      expect(await prose.locator('pre code').innerText()).toBe('const answer = 42;\n');
+      expect(await prose.locator('td').count()).toBe(2);
+      await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+      await prose.getByRole('button', { name: 'Copy' }).click();
+      await prose.getByRole('button', { name: 'Copied' }).waitFor();
+      expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('const answer = 42;\n');
+    });
+
+    it('markdown: the sanitiser by itself stops HTML that reached it', async () => {
+      const page = await open(mesh.url);
+      const html = await page.evaluate(async () => {
+        const load = (path: string) => import(path);
+        const { sanitised } = await load('/page/markdown.js');
+        const frame = document.createElement('div');
+        document.body.append(frame);
+        frame.append(
+          sanitised('<p>kept</p><img src=x onerror="window.trapped=1"><svg onload="window.trapped=2"></svg><b onmouseover="window.trapped=3">b</b>'),
+          sanitised('<a href="javascript:window.trapped=4">j</a><a href="/docs">d</a><a href="#x">h</a><form action="/x"><input></form><p style="color:red" id="send">s</p>'),
+        );
+        await new Promise((done) => setTimeout(done, 200));
+        return frame.innerHTML;
+      });
+      expect(html).toMatch(/^<p>kept<\/p><b>b<\/b>/);
+      expect(html).not.toMatch(/<img|<svg|<form|<input|href|style|id=|on\w+=/);
+      expect(await page.evaluate(() => (globalThis as unknown as { trapped?: number }).trapped)).toBeUndefined();
+    });
+
+    it('parts: a snapshot replaces, text continues text, and a tool never continues a tool', async () => {
+      const page = await open(mesh.url);
+      const parts = await page.evaluate(async () => {
+        const load = (path: string) => import(path);
+        const { newStream, withDelta, withSnapshot } = await load('/page/stream-state.js');
+        const text = (value: string) => ({ kind: 'text', text: value });
+        const tool = { kind: 'tool', calls: [] };
+        const deltas = [[text('b')], [{ kind: 'thinking', text: 'c' }, text('d')], [text('e'), tool], [tool, text('f')]];
+        const first = withSnapshot(newStream('s'), { model: 'm', position: '1-1', parts: [text('gone')] });
+        const second = withSnapshot(first, { model: 'm', position: '2-1', parts: [text('a')] });
+        return deltas.reduce((state, added) => withDelta(state, { position: '2-2', parts: added }), second).parts.map((part: { kind: string; text?: string }) => `${part.kind} ${part.text ?? ''}`);
+      });
+      expect(parts).toEqual(['text ab', 'thinking c', 'text de', 'tool ', 'tool ', 'text f']);
+    });
+
+    it('parts: thinking folds away when the answer begins, and tools stand apart', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'please think');
+      await ended(page);
+      expect(await page.locator('details.thinking').evaluate((details: HTMLDetailsElement) => [details.open, details.textContent?.trim()])).toEqual([false, 'ThoughtsLet me see.']);
+      expect(await page.locator('.parts > .prose strong').innerText()).toBe('seven');
+      await ask(page, 'use a tool');
+      await ended(page);
+      await page.getByText('get_weather').click();
+      expect(await page.locator('.tool pre').innerText()).toContain('"city": "Bern"');
+    });
+
+    it('chat: a conversation is sent whole, without thinking', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'please think');
+      await ended(page);
+      await ask(page, 'and now?');
+      await lastAnswer(page).getByText('You said: and now?').waitFor({ timeout: WAIT_MS });
+      expect(engine.chats.at(-1)?.messages.map(({ role, content }) => `${role}: ${content}`)).toEqual(['user: please think', 'assistant: It is **seven**.', 'user: and now?']);
+    });
+
+    it('errors: a failure is said, and the same question can be asked again', async () => {
+      const page = await open(mesh.url);
+      engine.failNext(503, 'server busy, please try again');
+      await ask(page, 'are you there');
+      const problem = lastAnswer(page).getByRole('alert');
+      await problem.getByText('server busy').waitFor({ timeout: WAIT_MS });
+      await problem.getByRole('button', { name: 'Try again' }).click();
+      await lastAnswer(page).getByText('You said: are you there').waitFor({ timeout: WAIT_MS });
+      expect(await page.locator('.question').allInnerTexts()).toEqual(['are you there']);
+    });
+
+    it('models: the choice is asked and remembered', async () => {
+      const page = await open(mesh.url);
+      await page.getByLabel('Model', { exact: true }).selectOption('other:latest');
+      await ask(page, 'hello');
+      await ended(page);
+      expect(engine.chats.at(-1)?.model).toBe('other:latest');
+      await page.reload();
+      await page.locator('#model option').nth(1).waitFor({ state: 'attached', timeout: WAIT_MS });
+      expect(await page.getByLabel('Model', { exact: true }).inputValue()).toBe('other:latest');
+    });
+
+    it('pull: progress is shown, and the new model is chosen when it is here', async () => {
+      const page = await open(mesh.url);
+      await page.getByRole('button', { name: 'Get a model' }).click();
+      await page.keyboard.type('fresh');
+      await page.keyboard.press('Enter');
+      await page.locator('#pulls .figures', { hasText: /MB of 40 MB/ }).waitFor({ timeout: WAIT_MS });
+      expect(await page.locator('#pulls progress').evaluate((bar: HTMLProgressElement) => bar.value > 0 && bar.value <= 1)).toBe(true);
+      await page.locator('#pulls .figures', { hasText: 'It is here.' }).waitFor({ timeout: WAIT_MS });
+      await page.waitForFunction(() => document.querySelector<HTMLSelectElement>('#model')?.value === 'fresh:latest', undefined, { timeout: WAIT_MS });
+    });
+  });
+});

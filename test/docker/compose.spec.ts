@@ -1,0 +1,145 @@
+/** What a user gets from `docker compose up --build`: a valid file with nothing published that should not be, and an image that runs. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { loadConfig } from 'c12';
+import { describeWithDocker } from './docker-daemon.js';
+import { importNodeBase } from './node-base.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const APPS = ['gpu-agent', 'orchestrator', 'model-manager', 'gateway'] as const;
+const ENGINE_SIDE = ['gpu-agent', 'orchestrator', 'model-manager'] as const;
+const NPM_BASE = 'ollamesh-test/node-npm';
+const IMAGE = 'ollamesh-test/apps';
+
+interface Service {
+  readonly command?: string[];
+  readonly environment?: Record<string, string>;
+  readonly ports?: unknown[];
+  readonly volumes?: unknown[];
+  readonly restart?: string;
+  readonly healthcheck?: object;
+}
+
+const compose = composeCommand();
+if (!compose && process.env['CI'] !== 'true') console.warn('Skipped "compose file": there is neither docker-compose nor docker compose');
+
+(compose || process.env['CI'] === 'true' ? describe : describe.skip)('compose file', () => {
+  let services: Record<string, Service> = {};
+
+  beforeAll(async () => {
+    services = await resolvedServices();
+  });
+
+  it('compose file: it is what compose calls valid, and has the whole mesh', () => {
+    expect(Object.keys(services).sort()).toEqual([...APPS, 'nats', 'ollama'].sort());
+  });
+
+  it('compose file: only the gateway is published, and on loopback only', () => {
+    const published = Object.entries(services).filter(([, { ports = [] }]) => ports.length > 0);
+    expect(published.map(([name]) => name)).toEqual(['gateway']);
+    expect(JSON.stringify(services['gateway']?.ports)).toMatch(/127\.0\.0\.1:11435:11435|"host_ip":"127\.0\.0\.1"/);
+  });
+
+  it('compose file: no container gets the Docker socket', () => {
+    expect(JSON.stringify(services)).not.toContain('docker.sock');
+  });
+
+  it.each(APPS)('compose file: %s runs its own main and finds the bus', (app) => {
+    expect(services[app]).toMatchObject({
+      command: ['node', `dist/apps/${app}/main.js`],
+      environment: { NATS_URL: 'nats://nats:4222' },
+      restart: 'unless-stopped',
+    });
+  });
+
+  it('compose file: the three apps beside the engine share its address and their node', () => {
+    const settings = ENGINE_SIDE.map((app) => services[app]?.environment);
+    expect(settings[0]).toMatchObject({ OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: 'http://ollama:11434', OLLAMESH_NODE: expect.stringMatching(/./) });
+    expect(settings[1]).toEqual(settings[0]);
+    expect(settings[2]).toEqual(settings[0]);
+  });
+
+  it('compose file: NATS has JetStream, Ollama never prunes, both keep their data and tell their health', () => {
+    expect(services['nats']?.command).toContain('-js');
+    expect(services['ollama']?.environment).toMatchObject({ OLLAMA_NOPRUNE: '1' });
+    for (const name of ['nats', 'ollama']) {
+      expect(services[name]?.volumes?.length).toBeGreaterThan(0);
+      expect(services[name]?.healthcheck).toBeDefined();
+    }
+  });
+});
+
+describeWithDocker('image', (daemon) => {
+  beforeAll(async () => {
+    await importNodeBase(daemon(), { tag: NPM_BASE, npm: true });
+    // The network of this machine: npm reaches its registry from the build as it does from here.
+    const args = [`NODE_IMAGE=${NPM_BASE}`, ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].filter((name) => process.env[name])];
+    await daemon().cli('build', '--quiet', '--force-rm', '--network', 'host', ...args.flatMap((arg) => ['--build-arg', arg]), '--tag', IMAGE, ROOT);
+  }, 300_000);
+
+  afterAll(async () => {
+    await daemon().cli('rmi', '--force', IMAGE, NPM_BASE);
+    await daemon().cli('image', 'prune', '--force', '--filter', 'label=dev.ollamesh.stage=build');
+  }, 60_000);
+
+  const inside = (script: string): Promise<string> => daemon().cli('run', '--rm', '--network', 'none', IMAGE, 'node', '--input-type=module', '--eval', script);
+
+  it('image: everything built into it finds what it imports', async () => {
+    // Every module but the mains, which would start: none may need a development or optional package just to be loaded.
+    const loaded = await inside(`
+      import { readdirSync } from 'node:fs';
+      const folders = ['libs', ...${JSON.stringify(APPS)}.map((app) => 'apps/' + app)];
+      const files = readdirSync('dist', { recursive: true }).filter((file) => file.endsWith('.js') && !file.endsWith('main.js') && folders.some((folder) => file.startsWith(folder + '/')));
+      for (const file of files) await import('/ollamesh/dist/' + file);
+      const { subjectOf, EngineDescribe } = await import('#contracts');
+      console.log(subjectOf(EngineDescribe, { root: 'ollamesh', node: 'compose' }), files.includes('libs/contracts/index.js'));
+    `);
+    expect(loaded).toBe('ollamesh.compose.engine.describe true');
+  });
+
+  it('image: it holds the main of every app there is', async () => {
+    const built = APPS.filter((app) => existsSync(join(ROOT, 'apps', app, 'main.ts')));
+    const held = await inside(`import { existsSync } from 'node:fs'; console.log(JSON.stringify(${JSON.stringify(APPS)}.filter((app) => existsSync('dist/apps/' + app + '/main.js'))))`);
+    expect(JSON.parse(held)).toEqual(built);
+  });
+
+  it('image: the apps run as somebody who cannot change them', async () => {
+    const said = await inside(`import { writeFileSync } from 'node:fs'; let code; try { writeFileSync('dist/x', '') } catch (thrown) { code = thrown.code } console.log(process.getuid(), code, process.env.NODE_ENV)`);
+    expect(said).toBe('1000 EACCES production');
+  });
+
+  it('image: neither llama.cpp nor what only development needs is in it', async () => {
+    const said = await inside(`import { existsSync } from 'node:fs'; console.log(JSON.stringify(['@node-llama-cpp/linux-x64', 'jest', 'typescript', 'zod'].filter((name) => existsSync('node_modules/' + name))))`);
+    expect(JSON.parse(said)).toEqual(['zod']);
+  });
+});
+
+/** The command line of whichever compose is installed. */
+function composeCommand(): readonly [string, ...string[]] | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  if (folders.some((folder) => existsSync(join(folder, 'docker-compose')))) return ['docker-compose'];
+  const plugin = ['/usr/libexec/docker', '/usr/lib/docker', '/usr/local/lib/docker'].some((folder) => existsSync(join(folder, 'cli-plugins/docker-compose')));
+  return plugin ? ['docker', 'compose'] : undefined;
+}
+
+/** The services as compose itself understands the file. */
+async function resolvedServices(): Promise<Record<string, Service>> {
+  if (!compose) throw new Error('There is neither docker-compose nor docker compose.');
+  const [program, ...args] = compose;
+  // Without the settings of whoever runs the tests.
+  const { stdout } = await promisify(execFile)(program, [...args, '--file', join(ROOT, 'docker-compose.yml'), 'config'], { env: { PATH: process.env['PATH'] }, cwd: tmpdir() });
+  const folder = await mkdtemp(join(tmpdir(), 'ollamesh-compose-'));
+  try {
+    await writeFile(join(folder, 'resolved.yaml'), stdout);
+    const { config } = await loadConfig<{ services: Record<string, Service> }>({ cwd: folder, configFile: 'resolved.yaml', rcFile: false, globalRc: false, packageJson: false, dotenv: false });
+    return config.services;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
