@@ -12,9 +12,9 @@ import { type FrameContent, framesOfLine } from './frames-of-line.js';
 const LOADING_AFTER_MS = 200;
 /** Characters of text one stream may produce; past it the stream ends with an error. */
 const MAX_CHARACTERS = 32 * 1024 * 1024;
-/** Frames of one replay answer; the asker comes back for more. */
+/** Frames of one replay answer, and its share of what the bus takes; the asker comes back for more. */
 const REPLAY_FRAMES = 5_000;
-const REPLAY_CHARACTERS = 512 * 1024;
+const REPLAY_SHARE = 0.5;
 
 export interface StreamIdentity {
   readonly id: string;
@@ -91,9 +91,9 @@ export class StreamProducer {
   #publish(content: FrameContent): void {
     if (this.#ended) return;
     const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...content };
+    this.#bus.publish(StreamFrame, frame, { id: this.id }); // One that is too large throws, and never was.
     this.#frames.push(frame);
     this.#ended = frame.kind === 'done' || frame.kind === 'error';
-    this.#bus.publish(StreamFrame, frame, { id: this.id });
   }
 
   #stop(content: FrameContent): void {
@@ -114,12 +114,11 @@ export class StreamProducer {
   #replay(after: Head): { model: string; frames: Frame[]; head: Head; more: boolean } {
     const from = after.epoch === this.#identity.epoch ? after.seq : 0;
     const frames: Frame[] = [];
-    let characters = 0;
-    for (let index = from; index < this.#frames.length && frames.length < REPLAY_FRAMES && characters < REPLAY_CHARACTERS; index++) {
-      const frame = this.#frames[index];
-      if (!frame) break;
+    let room = this.#bus.maxPayloadBytes * REPLAY_SHARE;
+    for (const frame of this.#frames.slice(from, from + REPLAY_FRAMES)) {
+      room -= Buffer.byteLength(JSON.stringify(frame));
+      if (room < 0 && frames.length > 0) break;
       frames.push(frame);
-      characters += 'text' in frame ? frame.text.length : 200;
     }
     return { model: this.#identity.model, frames, head: this.head, more: from + frames.length < this.#frames.length };
   }
