@@ -21,7 +21,7 @@ let gateway: Bus;
 let frames: Frame[];
 
 beforeEach(async () => {
-  [net, engine, frames] = [await TestBus.start(), await FakeOllama.start(), []];
+  [net, engine, frames] = [await TestBus.start({ maxPayload: 1024 * 1024 }), await FakeOllama.start(), []];
   ({ producers } = await modelManagerParts(net, engine));
   producers.onApplicationBootstrap();
   gateway = await net.connect('gateway');
@@ -55,7 +55,7 @@ describe('producers', () => {
 
   it.each([
     ['an end without done', { lines: [word('a')] }, { code: 'engine_eof', retryable: true }],
-    ['a cut connection', { lines: [word('a')], then: 'cut' as const }, { code: 'engine_unavailable', retryable: true }],
+    ['a cut connection', { lines: [word('a')], finish: 'cut' as const }, { code: 'engine_unavailable', retryable: true }],
     ['an error line', { lines: [word('a'), { error: 'out of luck' }] }, { code: 'engine_error', message: 'out of luck' }],
     ['a line that is no JSON', { lines: [word('a'), '<html>\n'] }, { code: 'engine_error' }],
     ['a refusal', { status: 400, lines: [{ error: 'does not support chat' }] }, { code: 'invalid_request', message: 'does not support chat' }],
@@ -86,7 +86,7 @@ describe('producers', () => {
   });
 
   it('cancel: the owner’s token ends the stream and frees the engine; any other changes nothing', async () => {
-    engine.on('/api/chat', { lines: [word('a')], then: 'hang' });
+    engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
     await producers.start(STREAM, undefined, GENERATION);
     await eventually(() => frames.length === 1);
     for (const ownerTokenHash of ['', 'f'.repeat(64)]) {
@@ -122,7 +122,7 @@ describe('producers', () => {
   });
 
   it('replay: pages keep to what the bus takes, whatever the characters weigh', async () => {
-    engine.on('/api/chat', { lines: [...Array.from({ length: 10 }, () => word('漢'.repeat(300_000))), LAST_LINE] });
+    engine.on('/api/chat', { lines: [...Array.from({ length: 10 }, () => word('漢'.repeat(100_000))), LAST_LINE] });
     await producers.start(STREAM, undefined, GENERATION);
     await ended();
     let [seq, more] = [0, true];
@@ -150,7 +150,7 @@ describe('producers', () => {
       code: 'model_not_found',
       details: { model: 'absent:latest', available: ['tiny:latest'], pull: { command: 'ollamesh pull absent:latest' } },
     });
-    engine.on('/api/chat', { lines: [word('a')], then: 'hang' });
+    engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
     const outcomes = await Promise.allSettled([producers.start(STREAM, undefined, GENERATION), producers.start(STREAM, undefined, GENERATION)]);
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     await eventually(() => frames.length > 0);
@@ -158,7 +158,7 @@ describe('producers', () => {
   });
 
   it('shutdown: live streams end with an error worth trying again, and the engine is freed', async () => {
-    engine.on('/api/chat', { lines: [word('a')], then: 'hang' });
+    engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
     await producers.start(STREAM, undefined, GENERATION);
     await eventually(() => frames.length === 1);
     await producers.onApplicationShutdown();

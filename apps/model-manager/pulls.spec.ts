@@ -53,7 +53,7 @@ describe('pulls', () => {
     ['an error line', { lines: [{ error: 'pull model manifest: file does not exist' }] }, 'pull_failed'],
     ['an end without success', { lines: [layer(10)] }, 'pull_failed'],
     ['success without the model', { lines: [{ status: 'success' }, { status: 'verifying' }] }, 'pull_failed'],
-    ['a cut connection', { lines: [layer(10)], then: 'cut' as const }, 'engine_unavailable'],
+    ['a cut connection', { lines: [layer(10)], finish: 'cut' as const }, 'engine_unavailable'],
   ])('failure: %s is told, and the next pull starts anew', async (_what, answer, code) => {
     engine.on('/api/pull', answer);
     await parts.pulls.pull('new:latest', false);
@@ -77,7 +77,7 @@ describe('pulls', () => {
   });
 
   it('shutdown: the engine’s download is dropped', async () => {
-    engine.on('/api/pull', { lines: [layer(10)], then: 'hang' });
+    engine.on('/api/pull', { lines: [layer(10)], finish: 'hang' });
     await parts.pulls.pull('new:latest', false);
     const request = await engine.arrival('/api/pull');
     await parts.pulls.onApplicationShutdown();

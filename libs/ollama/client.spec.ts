@@ -62,7 +62,7 @@ describe('ollama client', () => {
   });
 
   it('stream: a cut connection is engine_unavailable, after the lines that came', async () => {
-    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], then: 'cut' });
+    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], finish: 'cut' });
     const got: unknown[] = [];
     await expect((async () => {
       for await (const line of chat()) got.push(line);
@@ -71,7 +71,7 @@ describe('ollama client', () => {
   });
 
   it('stream: aborting drops the connection, which the engine sees', async () => {
-    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], then: 'hang' });
+    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], finish: 'hang' });
     const abort = new AbortController();
     await expect((async () => {
       for await (const _line of chat(abort.signal)) abort.abort();
@@ -80,7 +80,7 @@ describe('ollama client', () => {
   });
 
   it('stream: leaving the loop drops the connection too', async () => {
-    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], then: 'hang' });
+    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], finish: 'hang' });
     for await (const _line of chat()) break;
     await engine.seen('/api/chat')[0]?.dropped;
   });
@@ -93,7 +93,7 @@ describe('ollama client', () => {
 
   it.each(['before the first byte', 'in the middle of the answer'])('time limit: an engine that hangs %s is deadline_exceeded', async (when) => {
     if (when === 'before the first byte') engine.hung = true;
-    else engine.on('/api/version', { lines: ['{"version":'], then: 'hang' });
+    else engine.on('/api/version', { lines: ['{"version":'], finish: 'hang' });
     await expect(new OllamaClient(engine.url, 100).version()).rejects.toMatchObject({ code: 'deadline_exceeded' });
   });
 
@@ -112,7 +112,7 @@ describe('ollama client', () => {
   });
 
   it('calls: get through however many streams run, so that a busy engine is not taken for a dead one', async () => {
-    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], then: 'hang' });
+    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], finish: 'hang' });
     const abort = new AbortController();
     const streams = Array.from({ length: 600 }, () => collect(chat(abort.signal)).catch(() => undefined));
     await engine.arrival('/api/chat', 600);

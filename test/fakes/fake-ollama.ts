@@ -13,7 +13,7 @@ export interface Answer {
   /** Pause between lines, in milliseconds. */
   readonly everyMs?: number;
   /** After the lines: `end` the answer, `cut` the connection, or `hang` with it open. */
-  readonly then?: 'end' | 'cut' | 'hang';
+  readonly finish?: 'end' | 'cut' | 'hang';
 }
 
 export interface SeenRequest {
@@ -111,7 +111,7 @@ export class FakeOllama {
     }
   }
 
-  async #play({ status = 200, headers = {}, lines = [], delayMs, everyMs, then = 'end' }: Answer, response: ServerResponse): Promise<void> {
+  async #play({ status = 200, headers = {}, lines = [], delayMs, everyMs, finish = 'end' }: Answer, response: ServerResponse): Promise<void> {
     const { signal } = this.#ended;
     if (delayMs !== undefined) await sleep(delayMs, undefined, { signal });
     response.writeHead(status, { ...this.headers, ...headers });
@@ -121,8 +121,8 @@ export class FakeOllama {
       if (response.destroyed) return;
       await new Promise<void>((resolve) => response.write(typeof line === 'string' ? line : `${JSON.stringify(line)}\n`, () => resolve()));
     }
-    if (then === 'end') response.end();
-    if (then === 'cut') response.destroy();
+    if (finish === 'end') response.end();
+    if (finish === 'cut') response.destroy();
   }
 
   #usual(path: string): Answer {

@@ -1,6 +1,6 @@
 /** A bus of a test's own: the embedded broker on a free port, as many apps on it as wanted, and what they logged. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Broker, startBroker } from '#broker';
+import { type Broker, type BrokerOptions, startBroker } from '#broker';
 import { Bus, connectBus } from '#bus';
 import type { AppName } from '#contracts';
 
@@ -14,8 +14,8 @@ export class TestBus {
     this.#broker = broker;
   }
 
-  static async start(): Promise<TestBus> {
-    return new TestBus(await startBroker({}));
+  static async start(options: BrokerOptions = {}): Promise<TestBus> {
+    return new TestBus(await startBroker(options));
   }
 
   async connect(app: AppName, node = 'local'): Promise<Bus> {

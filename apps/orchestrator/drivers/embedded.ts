@@ -39,7 +39,7 @@ async function start({ config, program, store }: EmbeddedOptions, report: StartR
   // A group of its own, so that Ctrl-C in the terminal reaches it through us alone; it exits when its IPC channel closes.
   const child = spawn(process.execPath, [program, ...flags, ...settings], { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const log = new LogTail();
-  for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', (text: string) => log.take(text));
+  for (const [source, output] of [child.stdout, child.stderr].entries()) output?.setEncoding('utf8').on('data', (text: string) => log.take(text, source));
   const exited = exitOf(child);
   killAtExit(child, exited);
   try {
