@@ -24,11 +24,12 @@ export async function listenOnFreePort(server: Server, host: string, port: numbe
 
 function tryListen(server: Server, host: string, port: number): Promise<NodeJS.ErrnoException | undefined> {
   return new Promise((resolve) => {
-    const failed = (error: NodeJS.ErrnoException) => resolve(error);
-    server.once('error', failed);
-    server.listen({ host, port, backlog: 4_096 }, () => {
-      server.off('error', failed);
-      resolve(undefined);
-    });
+    const settle = (error?: NodeJS.ErrnoException) => {
+      server.off('error', settle);
+      server.off('listening', listening);
+      resolve(error);
+    };
+    const listening = () => settle();
+    server.once('error', settle).once('listening', listening).listen({ host, port, backlog: 4_096 });
   });
 }

@@ -270,8 +270,9 @@ export class StreamRelay {
   }
 
   #snapshot(recovered: boolean) {
-    const { parts, status } = this.#log;
-    return { streamId: this.id, model: this.model, position: this.#contentPosition(), recovered, parts: [...parts], ...(status && { status }) };
+    const { status } = this.#log;
+    const parts = this.#log.parts.map((part) => ({ ...part })); // A copy: the log goes on growing its own.
+    return { streamId: this.id, model: this.model, position: this.#contentPosition(), recovered, parts, ...(status && { status }) };
   }
 
   /** Short of the terminal frame: a viewer cut between the last content and the end comes back to hear the end. */
