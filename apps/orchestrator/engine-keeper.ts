@@ -4,15 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Bus } from '#bus';
-import type { Config } from '#config';
 import { MeshError } from '#contracts';
-import { CONFIG, Logger } from '#runtime';
+import { Logger } from '#runtime';
 import { type Candidate, DRIVERS, type Driver, type RunningEngine, type StartReport } from './drivers/driver.js';
 import { EngineRecord } from './engine-record.js';
-import { type Sickness, describeExit, firstAnswer, watchHealth } from './health.js';
+import { EngineHealth, type Sickness, describeExit } from './health.js';
 import { rank } from './rank.js';
-import { ensureModels } from './required-models.js';
+import { RequiredModels } from './required-models.js';
 import { decideRestart } from './restart-policy.js';
 
 const PROBE_TIMEOUT_MS = 3_000;
@@ -31,10 +29,10 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
 
   constructor(
     private readonly record: EngineRecord,
-    private readonly bus: Bus,
-    private readonly logger: Logger,
-    @Inject(CONFIG) private readonly config: Config,
+    private readonly health: EngineHealth,
+    private readonly models: RequiredModels,
     @Inject(DRIVERS) private readonly drivers: readonly Driver[],
+    private readonly logger: Logger,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -70,10 +68,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   async #ask(signal: AbortSignal) {
-    const wanted = this.config.engine.driver;
-    const asked = this.drivers.filter(({ driver }) => wanted === 'auto' || driver === wanted);
-    if (asked.length === 0) throw new MeshError('engine_unavailable', `This version has no ${wanted} driver; set engine.driver to another one.`);
-    return Promise.all(asked.map((driver) => driver.probe(AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]))));
+    return Promise.all(this.drivers.map((driver) => driver.probe(AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]))));
   }
 
   /** Runs the candidate's engine, again after every death. Returns when the loop is over, or why this candidate can't serve. */
@@ -120,7 +115,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     this.#running = undefined;
     const engine = await candidate.start(report, signal);
     this.#running = engine;
-    const version = await firstAnswer(engine, this.config.engine.startTimeoutMs, signal);
+    const version = await this.health.firstAnswer(engine, signal);
     this.record.enter('starting', 'It answers; looking for its models.', { driver, url: engine.url, version });
     return engine;
   }
@@ -128,7 +123,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   async #live(engine: RunningEngine, signal: AbortSignal): Promise<Sickness | undefined> {
     const over = new AbortController();
     const both = AbortSignal.any([signal, over.signal]);
-    const health = watchHealth(
+    const health = this.health.watch(
       engine,
       {
         missed: (count) => {
@@ -151,16 +146,14 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
 
   /** Settles, never rejects, when the engine is ready or `signal` aborts. */
   async #becomeReady(signal: AbortSignal): Promise<void> {
-    const { required, default: preferred, autoPull } = this.config.models;
-    const wanted = [...new Set([...required, ...(preferred === undefined ? [] : [preferred])])];
     try {
       for (;;) {
-        const failed = autoPull ? await ensureModels(this.bus, wanted, (models) => this.record.note({ models }), signal) : [];
+        const failed = await this.models.ensure((models) => this.record.note({ models }), signal);
         if (failed.length === 0) break;
         this.record.enter('starting', `Required models are missing. ${failed.map(({ model, detail }) => `${model}: ${detail ?? 'failed'}`).join(' ')}`);
         await sleep(RETRY_MODELS_MS, undefined, { signal });
       }
-      this.record.enter('ready', wanted.length > 0 ? 'It answers and has its models.' : 'It answers.');
+      this.record.enter('ready', this.models.wanted.length > 0 ? 'It answers and has its models.' : 'It answers.');
     } catch (thrown) {
       if (!signal.aborted) this.logger.error(thrown);
     }

@@ -1,7 +1,8 @@
 /** Brings the configured models in through model-manager, which owns all talk with the engine about models. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
-import { type Engine, MeshError, ModelsPull, ModelsPullStatus, type PullProgress } from '#contracts';
+import type { Config } from '#config';
+import { type Engine, MeshError, ModelsList, ModelsPull, ModelsPullStatus, type PullProgress, isSameModel } from '#contracts';
 
 type ModelState = Engine['models'][number];
 
@@ -9,34 +10,48 @@ const POLL_MS = 250;
 /** How long model-manager may be away before a model counts as failed, in milliseconds. */
 const PATIENCE_MS = 15_000;
 
-/**
- * Pulls what is missing, one after the other, and tells how far each is.
- * @param report called with the state of every model at each change
- * @returns the models that could not be had; never throws for one of them, only when `signal` aborts.
- */
-export async function ensureModels(
-  bus: Bus,
-  models: readonly string[],
-  report: (states: ModelState[]) => void,
-  signal: AbortSignal,
-): Promise<ModelState[]> {
-  const states = models.map((model): ModelState => ({ model, state: 'waiting' }));
-  const set = (index: number, state: ModelState) => {
-    const before = JSON.stringify(states[index]);
-    states[index] = state;
-    if (JSON.stringify(state) !== before) report([...states]);
-  };
-  if (models.length > 0) report([...states]);
-  for (const [index, model] of models.entries()) {
-    try {
-      await ensureModel(bus, model, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), signal);
-      set(index, { model, state: 'present' });
-    } catch (thrown) {
-      signal.throwIfAborted();
-      set(index, { model, state: 'failed', detail: MeshError.from(thrown).message });
-    }
+export class RequiredModels {
+  readonly wanted: readonly string[];
+  readonly #bus: Bus;
+  readonly #autoPull: boolean;
+
+  constructor(bus: Bus, { required, default: preferred, autoPull }: Config['models']) {
+    this.#bus = bus;
+    this.#autoPull = autoPull;
+    this.wanted = [...new Set([...required, ...(preferred === undefined ? [] : [preferred])])];
   }
-  return states.filter(({ state }) => state === 'failed');
+
+  /**
+   * Brings in what is missing, one after the other, and tells how far each is; without `models.autoPull` it only looks.
+   * @param report called with the state of every model at each change
+   * @returns the models that could not be had; never throws for one of them, only when `signal` aborts.
+   */
+  async ensure(report: (states: ModelState[]) => void, signal: AbortSignal): Promise<ModelState[]> {
+    const states = this.wanted.map((model): ModelState => ({ model, state: 'waiting' }));
+    const set = (index: number, state: ModelState) => {
+      const before = JSON.stringify(states[index]);
+      states[index] = state;
+      if (JSON.stringify(state) !== before) report([...states]);
+    };
+    if (states.length > 0) report([...states]);
+    for (const [index, model] of this.wanted.entries()) {
+      try {
+        if (this.#autoPull) await ensureModel(this.#bus, model, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), signal);
+        else await expectModel(this.#bus, model, signal);
+        set(index, { model, state: 'present' });
+      } catch (thrown) {
+        signal.throwIfAborted();
+        set(index, { model, state: 'failed', detail: MeshError.from(thrown).message });
+      }
+    }
+    return states.filter(({ state }) => state === 'failed');
+  }
+}
+
+async function expectModel(bus: Bus, model: string, signal: AbortSignal): Promise<void> {
+  const { models } = await patiently(() => bus.call(ModelsList, {}, { signal }), signal);
+  if (models.some(({ name }) => isSameModel(name, model))) return;
+  throw new MeshError('model_not_found', `It is not here, and models.autoPull is off. To get it: ollamesh pull ${model}`);
 }
 
 async function ensureModel(bus: Bus, model: string, report: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
