@@ -116,7 +116,7 @@ export class TextView implements View {
   }
 
   #style(style: Style, text: string): string {
-    return this.#colour ? styleText(style, text) : text;
+    return this.#colour ? styleText(style, text, { validateStream: false }) : text; // Whether this stream shows colours was decided already.
   }
 }
 
