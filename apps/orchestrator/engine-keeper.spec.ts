@@ -142,6 +142,7 @@ describe('engine keeper', () => {
     expect(record.current).toMatchObject({ reason: 'The engine died: it was killed by SIGKILL.', lastLogLines: ['last words'] });
     await reach('ready');
     expect(driver.engines).toHaveLength(2);
+    await eventually(() => states.filter((state) => state === 'ready').length === 2);
     expect(states).toEqual(['absent', 'starting', 'ready', 'restarting', 'starting', 'ready'].slice(states[0] === 'absent' ? 0 : 1));
   });
 
@@ -165,7 +166,7 @@ describe('engine keeper', () => {
     (driver.engines[0] as FakeOllama).hung = true;
     await eventually(() => driver.engines.length === 2);
     await reach('ready');
-    expect(states).toContain('degraded');
+    await eventually(() => states.includes('degraded'));
     expect(driver.alive).toBe(1);
   });
 
