@@ -4,12 +4,14 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { type Bus, type Subscription } from '#bus';
-import { type Frame, type Head, MeshError, StreamCancel, StreamFrame, StreamReplay } from '#contracts';
+import { type Frame, type Head, MeshError, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
 import type { InferenceLine } from '#ollama';
 import { type FrameContent, framesOfLine } from './frames-of-line.js';
 
 /** A first token later than this is announced by a `loading` frame. */
 const LOADING_AFTER_MS = 200;
+/** Frames closer together than this travel in one message, in milliseconds; a frame that comes later goes at once. */
+const GATHER_MS = 4;
 /** Characters of text one stream may produce; past it the stream ends with an error. */
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 /** Frames of one replay answer; the asker comes back for more. */
@@ -30,6 +32,10 @@ export class StreamProducer {
   readonly #abort = new AbortController();
   readonly #served: Subscription[];
   #characters = 0;
+  /** How many frames are out, and when the last message went. */
+  #published = 0;
+  #publishedAt = -Infinity;
+  #gathering: NodeJS.Timeout | undefined;
   #stopWith: FrameContent | undefined;
   #ended = false;
 
@@ -93,7 +99,18 @@ export class StreamProducer {
     const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...content };
     this.#frames.push(frame);
     this.#ended = frame.kind === 'done' || frame.kind === 'error';
-    this.#bus.publish(StreamFrame, frame, { id: this.id });
+    const waitMs = this.#publishedAt + GATHER_MS - performance.now();
+    if (this.#ended || waitMs <= 0) this.#send();
+    else this.#gathering ??= setTimeout(() => this.#send(), waitMs);
+  }
+
+  #send(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    const frames = this.#frames.slice(this.#published);
+    this.#published = this.#frames.length;
+    this.#publishedAt = performance.now();
+    this.#bus.publish(StreamFrames, frames, { id: this.id });
   }
 
   #stop(content: FrameContent): void {
