@@ -1,6 +1,7 @@
 /** An app's place on the bus: typed publish, call, subscribe and serve over one NATS connection. */
 import {
   ConnectionError,
+  InvalidArgumentError,
   type Msg,
   type NatsConnection,
   NoRespondersError,
@@ -11,7 +12,7 @@ import {
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
 import { withTrace } from './trace.js';
-import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, requestHeaders, traceparentOf } from './wire.js';
+import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
 export type Target = Pick<Address, 'node' | 'id'>;
@@ -53,7 +54,9 @@ export class Bus {
   readonly #root: string;
   readonly #log: BusLog;
   readonly #onReconnect = new Set<() => void>();
+  readonly #subscriptions = new Set<Subscription>();
   #connected = true;
+  #closing: Promise<void> | undefined;
 
   constructor(
     connection: NatsConnection,
@@ -69,9 +72,9 @@ export class Bus {
     void this.#watch();
   }
 
-  /** False between the loss of the server and the reconnect. */
+  /** False between the loss of the server and the reconnect, and once closed. */
   get connected(): boolean {
-    return this.#connected;
+    return this.#connected && !this.#connection.isClosed();
   }
 
   /** Largest message, in bytes, as the server announced it. */
@@ -79,29 +82,36 @@ export class Bus {
     return this.#connection.info?.max_payload ?? 1024 * 1024;
   }
 
-  /** Says a fact. At most once: nobody may hear it. */
+  /**
+   * Says a fact. At most once: nobody may hear it, and nobody does once the bus is closed.
+   * @throws MeshError `payload_too_large` when it exceeds what the server takes.
+   */
   publish<E extends MeshEvent>(event: E, payload: z.input<E['payload']>, target: Target = {}): void {
-    this.#connection.publish(this.#subject(event, target), encodePayload(payload));
+    const bytes = encodePayload(payload);
+    if (bytes.length > this.maxPayloadBytes) throw this.#tooLarge('event', bytes.length);
+    if (!this.#connection.isClosed()) this.#connection.publish(this.#subject(event, target), bytes);
   }
 
   /**
    * Asks, and waits for the answer.
    * @throws MeshError what the other side threw; `unavailable` naming the app when nobody serves it; `deadline_exceeded`;
-   * `payload_too_large` when the request exceeds what the server takes.
+   * `cancelled`; `payload_too_large` when the request exceeds what the server takes; `internal` for an answer that makes no sense.
    */
   async call<R extends Rpc>(rpc: R, request: z.input<R['request']>, options: CallOptions = {}): Promise<z.output<R['reply']>> {
     const deadlineMs = options.deadlineMs ?? rpc.deadlineMs;
-    const payload = encodePayload(request);
-    if (payload.length > this.maxPayloadBytes) {
-      throw new MeshError('payload_too_large', `The request has ${payload.length} bytes; the bus takes at most ${this.maxPayloadBytes}.`, {
-        details: { bytes: payload.length, maxBytes: this.maxPayloadBytes },
+    const message = await this.#request(rpc, encodePayload(request), deadlineMs, options);
+    try {
+      const body = decodePayload(message.data);
+      const failure = failureOf(message.headers, body);
+      if (!failure) return parseOrThrow(rpc.reply, body, 'answer') as z.output<R['reply']>;
+      throw failure;
+    } catch (thrown) {
+      if (isFailure(message.headers)) throw thrown;
+      throw new MeshError('internal', `The ${rpc.app} answered ${rpc.name} with something else: ${MeshError.from(thrown).message}`, {
+        details: { app: rpc.app, rpc: rpc.name },
+        cause: thrown,
       });
     }
-    const message = await this.#request(rpc, payload, deadlineMs, options);
-    const body = decodePayload(message.data);
-    const failure = failureOf(message.headers, body);
-    if (failure) throw failure;
-    return parseOrThrow(rpc.reply, body, `reply to ${rpc.name}`) as z.output<R['reply']>;
   }
 
   /** Hears an event, from every node unless `target` names one. Messages that are not what contracts say are counted and dropped. */
@@ -136,15 +146,21 @@ export class Bus {
   ): Subscription {
     return this.#receive(this.#subject(rpc, target), this.app, (message) =>
       withTrace(traceparentOf(message.headers), async () => {
+        let request: z.output<R['request']>;
         try {
-          const request = parseOrThrow(rpc.request, this.#decode(message), rpc.name) as z.output<R['request']>;
+          request = parseOrThrow(rpc.request, this.#decode(message), rpc.name) as z.output<R['request']>;
+        } catch (thrown) {
+          this.#refuse(message.subject, thrown);
+          this.#respond(message, MeshError.from(thrown));
+          return;
+        }
+        try {
           const reply = await handler(request, { signal: AbortSignal.timeout(deadlineOf(message.headers, rpc.deadlineMs)) });
-          this.#respond(message, encodePayload(reply));
+          this.#respond(message, reply);
         } catch (thrown) {
           const error = MeshError.from(thrown);
-          if (error.code === 'invalid_request') this.stats.invalidMessages++;
           if (error.code === 'internal') this.#log.warn(`${this.app}: ${rpc.name} failed: ${error.message}`);
-          this.#respond(message, encodePayload(error), error);
+          this.#respond(message, error);
         }
       }),
     );
@@ -160,12 +176,18 @@ export class Bus {
     await this.#connection.flush();
   }
 
-  /** Ends the connection after what is under way. Idempotent. */
-  async close(): Promise<void> {
+  /** Ends the connection after what is under way; without a server there is nothing to wait for. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#onReconnect.clear();
-    if (this.#connection.isClosed()) return;
-    if (!this.#connected || this.#connection.isDraining()) await this.#connection.close();
-    else await this.#connection.drain();
+    if (this.connected) {
+      await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
+      await this.#connection.flush().catch(() => undefined); // The server went meanwhile: nothing can be sent any more.
+    }
+    await this.#connection.close();
   }
 
   #subject(message: Rpc | MeshEvent, target: Target): string {
@@ -173,11 +195,13 @@ export class Bus {
   }
 
   async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, ...target }: CallOptions): Promise<Msg> {
+    if (signal?.aborted) throw new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason });
     const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers: requestHeaders(deadlineMs) });
     const settled = new AbortController();
     try {
       return await (signal ? Promise.race([pending, aborted(signal, settled.signal)]) : pending);
     } catch (thrown) {
+      if (isTooLarge(thrown)) throw this.#tooLarge('request', payload.length);
       throw callError(thrown, rpc, target.node ?? this.node, deadlineMs);
     } finally {
       settled.abort();
@@ -192,13 +216,17 @@ export class Bus {
     }
   }
 
-  #respond(message: Msg, payload: Uint8Array, error?: MeshError): void {
-    if (payload.length > this.maxPayloadBytes) {
-      const tooLarge = new MeshError('payload_too_large', `The answer has ${payload.length} bytes; the bus takes at most ${this.maxPayloadBytes}.`);
-      message.respond(encodePayload(tooLarge), { headers: failureHeaders(tooLarge) });
-      return;
-    }
-    message.respond(payload, error && { headers: failureHeaders(error) });
+  /** Answers with a reply, or with the error that took its place. */
+  #respond(message: Msg, answer: unknown): void {
+    if (this.#connection.isClosed()) return; // Whoever asked is told by the server that nobody is here.
+    const payload = encodePayload(answer);
+    if (payload.length > this.maxPayloadBytes) this.#respond(message, this.#tooLarge('answer', payload.length));
+    else message.respond(payload, answer instanceof MeshError ? { headers: failureHeaders(answer) } : undefined);
+  }
+
+  #tooLarge(what: string, bytes: number): MeshError {
+    const maxBytes = this.maxPayloadBytes;
+    return new MeshError('payload_too_large', `The ${what} has ${bytes} bytes; the bus takes at most ${maxBytes}, headers included.`, { details: { bytes, maxBytes } });
   }
 
   #receive(subject: string, queue: string | undefined, handle: (message: Msg) => Promise<void>): Subscription {
@@ -210,12 +238,15 @@ export class Bus {
           this.#log.warn(`${this.app}: subscription to ${subject}: ${error.message}`);
           return;
         }
-        const handling = handle(message).finally(() => inFlight.delete(handling));
+        const handling = handle(message)
+          .catch((thrown: unknown) => this.#log.warn(`${this.app}: handling ${message.subject} failed: ${MeshError.from(thrown).message}`))
+          .finally(() => inFlight.delete(handling));
         inFlight.add(handling);
       },
     });
-    return {
+    const received: Subscription = {
       drain: async () => {
+        this.#subscriptions.delete(received);
         if (!subscription.isClosed() && !this.#connection.isClosed()) {
           if (this.#connected) await subscription.drain();
           else subscription.unsubscribe();
@@ -223,6 +254,8 @@ export class Bus {
         await Promise.all(inFlight);
       },
     };
+    this.#subscriptions.add(received);
+    return received;
   }
 
   #refuse(subject: string, thrown: unknown): void {
@@ -236,10 +269,25 @@ export class Bus {
       if (status.type === 'reconnect') {
         this.#connected = true;
         this.stats.reconnects++;
-        for (const listener of this.#onReconnect) listener();
+        for (const listener of this.#onReconnect) this.#tell(listener);
       }
     }
   }
+
+  #tell(listener: () => void): void {
+    try {
+      listener();
+    } catch (thrown) {
+      this.stats.failedHandlers++;
+      this.#log.warn(`${this.app}: after the reconnect: ${MeshError.from(thrown).message}`);
+    }
+  }
+}
+
+/** The client's own word for a message that the server would not take. */
+function isTooLarge(thrown: unknown): boolean {
+  const cause = thrown instanceof RequestError ? thrown.cause : thrown;
+  return cause instanceof InvalidArgumentError && cause.message.includes('max_payload');
 }
 
 /** Rejects when `signal` aborts; stops listening to it once `settled` does. */

@@ -44,11 +44,15 @@ export function failureHeaders(error: MeshError): MsgHdrs {
   return hdrs;
 }
 
+export function isFailure(hdrs: MsgHdrs | undefined): boolean {
+  return hdrs?.has(FAILURE) ?? false;
+}
+
 /** The failure that a reply is, or undefined where it is a success. */
 export function failureOf(hdrs: MsgHdrs | undefined, payload: unknown): MeshError | undefined {
-  if (!hdrs?.has(FAILURE)) return undefined;
+  if (!isFailure(hdrs)) return undefined;
   const body = ErrorBody.safeParse(payload);
   return body.success
     ? MeshError.fromBody(body.data)
-    : new MeshError('internal', `The other side failed with ${hdrs.get(FAILURE)} and did not say why.`);
+    : new MeshError('internal', `The other side failed with ${hdrs?.get(FAILURE)} and did not say why.`);
 }
