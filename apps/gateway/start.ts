@@ -1,6 +1,6 @@
 /** Starts the gateway: its module on HTTP and the bus, Socket.IO on the same port, guards in front of everything. */
 import 'reflect-metadata';
-import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -14,7 +14,7 @@ import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
-import { isAllowed, siteGuard } from './guard/site-guard.js';
+import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
 import { Relays } from './relay/relays.js';
@@ -58,8 +58,9 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     serveClient: false,
     maxHttpBufferSize: MAX_SOCKET_MESSAGE_BYTES,
     allowRequest: (request, decide) => decide(null, isAllowed(request)),
-    cors: { origin: true },
+    cors: (request, decide) => decide(null, { origin: isAllowed(request as IncomingMessage) }),
   });
+  io.engine.use(handshakeGuard);
   app.get(SocketIoDoor).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {
