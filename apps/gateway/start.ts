@@ -47,7 +47,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   // Clients send JSON under any content type, `curl -d` above all.
   app.useBodyParser('json', { type: () => true, limit: config.gateway.limits.bodyBytes });
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
-  app.useGlobalFilters(new HttpErrorFilter(logger));
+  app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes));
   documentApi(app, version);
   app.connectMicroservice<MicroserviceOptions>({ strategy: new BusTransport(bus) });
   await app.startAllMicroservices();
