@@ -91,7 +91,7 @@ export class Bus {
    */
   async call<R extends Rpc>(rpc: R, request: z.input<R['request']>, options: CallOptions = {}): Promise<z.output<R['reply']>> {
     const deadlineMs = options.deadlineMs ?? rpc.deadlineMs;
-    const payload = encodePayload(request);
+    const payload = encodeRequest(request);
     if (payload.length > this.maxPayloadBytes) {
       throw new MeshError('payload_too_large', `The request has ${payload.length} bytes; the bus takes at most ${this.maxPayloadBytes}.`, {
         details: { bytes: payload.length, maxBytes: this.maxPayloadBytes },
@@ -267,4 +267,14 @@ function callError(thrown: unknown, rpc: Rpc, node: string, deadlineMs: number):
     details,
     cause: thrown,
   });
+}
+
+/** @throws MeshError `invalid_request` for what JSON can't hold, such as lists in lists in lists beyond what the stack takes. */
+function encodeRequest(request: unknown): Uint8Array {
+  try {
+    return encodePayload(request);
+  } catch (cause) {
+    const reason = cause instanceof RangeError ? 'is nested too deeply' : "can't be written as JSON";
+    throw new MeshError('invalid_request', `Invalid request: it ${reason}.`, { details: { issues: [{ field: '', reason }] }, cause });
+  }
 }
