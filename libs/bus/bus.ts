@@ -102,7 +102,7 @@ export class Bus {
    */
   async call<R extends Rpc>(rpc: R, request: z.input<R['request']>, options: CallOptions = {}): Promise<z.output<R['reply']>> {
     const deadlineMs = options.deadlineMs ?? rpc.deadlineMs;
-    const message = await this.#request(rpc, encodePayload(request), deadlineMs, options);
+    const message = await this.#request(rpc, encodeRequest(request), deadlineMs, options);
     try {
       const body = decodePayload(message.data);
       const failure = failureOf(message.headers, body);
@@ -317,4 +317,14 @@ function callError(thrown: unknown, rpc: Rpc, node: string, deadlineMs: number):
     details,
     cause: thrown,
   });
+}
+
+/** @throws MeshError `invalid_request` for what JSON can't hold, such as lists in lists in lists beyond what the stack takes. */
+function encodeRequest(request: unknown): Uint8Array {
+  try {
+    return encodePayload(request);
+  } catch (cause) {
+    const reason = cause instanceof RangeError ? 'is nested too deeply' : "can't be written as JSON";
+    throw new MeshError('invalid_request', `Invalid request: it ${reason}.`, { details: { issues: [{ field: '', reason }] }, cause });
+  }
 }
