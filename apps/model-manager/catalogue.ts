@@ -1,7 +1,7 @@
 /** The models this node's engine has. Names are remembered so that starting a generation costs no question to the engine. */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '#config';
-import { MeshError, type Model, normaliseModelName } from '#contracts';
+import { MeshError, type Model, isSameModel, normaliseModelName } from '#contracts';
 import type { Tag } from '#ollama';
 import { CONFIG } from '#runtime';
 import { EngineLink } from './engine-link.js';
@@ -32,7 +32,7 @@ export class Catalogue {
 
   async has(model: string): Promise<boolean> {
     await this.#refresh();
-    return this.#names.includes(model);
+    return this.#find(model) !== undefined;
   }
 
   /** Forgets what is remembered, after a pull or a deletion. */
@@ -48,10 +48,17 @@ export class Catalogue {
   async resolve(asked: string | undefined): Promise<string> {
     if (performance.now() - this.#readAt > NAMES_TTL_MS) await this.#refresh();
     const wanted = asked ?? this.#config.models.default ?? this.#config.models.required[0] ?? this.#names[0];
-    if (wanted !== undefined && this.#names.includes(wanted)) return wanted;
+    const known = this.#find(wanted);
+    if (known !== undefined) return known;
     await this.#refresh();
-    if (wanted !== undefined && this.#names.includes(wanted)) return wanted;
+    const found = this.#find(wanted ?? this.#names[0]);
+    if (found !== undefined) return found;
     throw modelNotFound(wanted, this.#names);
+  }
+
+  /** The engine's spelling of `model`. */
+  #find(model: string | undefined): string | undefined {
+    return model === undefined ? undefined : this.#names.find((name) => isSameModel(name, model));
   }
 
   async #refresh(): Promise<void> {

@@ -14,9 +14,14 @@ const LOADING_AFTER_MS = 200;
 const GATHER_MS = 4;
 /** Characters of text one stream may produce; past it the stream ends with an error. */
 const MAX_CHARACTERS = 32 * 1024 * 1024;
-/** Frames of one replay answer; the asker comes back for more. */
+/** Frames of one replay answer, and its share of what the bus takes; the asker comes back for more. */
 const REPLAY_FRAMES = 5_000;
-const REPLAY_CHARACTERS = 512 * 1024;
+const REPLAY_SHARE = 0.5;
+/** One frame's share of what the bus takes, and the share of a message of gathered frames; headers and brackets need some too. */
+const MESSAGE_SHARE = 0.9;
+/** What a frame of little text may take beside its text, in bytes, and what a character of it may. */
+const FRAME_BYTES = 200;
+const CHARACTER_BYTES = 6;
 
 export interface StreamIdentity {
   readonly id: string;
@@ -35,6 +40,7 @@ export class StreamProducer {
   /** How many frames are out, and when the last message went. */
   #published = 0;
   #publishedAt = -Infinity;
+  #gatheredBytes = 0;
   #gathering: NodeJS.Timeout | undefined;
   #stopWith: FrameContent | undefined;
   #ended = false;
@@ -97,10 +103,14 @@ export class StreamProducer {
   #publish(content: FrameContent): void {
     if (this.#ended) return;
     const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...content };
+    const bytes = bytesOf(frame);
+    if (bytes > this.#bus.maxPayloadBytes * MESSAGE_SHARE) throw tooLarge(bytes); // Before it is numbered: then it never was.
+    this.#gatheredBytes += bytes;
     this.#frames.push(frame);
     this.#ended = frame.kind === 'done' || frame.kind === 'error';
     const waitMs = this.#publishedAt + GATHER_MS - performance.now();
-    if (this.#ended || waitMs <= 0) this.#send();
+    const full = this.#gatheredBytes > (this.#bus.maxPayloadBytes * MESSAGE_SHARE) / 2;
+    if (this.#ended || waitMs <= 0 || full) this.#send();
     else this.#gathering ??= setTimeout(() => this.#send(), waitMs);
   }
 
@@ -109,6 +119,7 @@ export class StreamProducer {
     this.#gathering = undefined;
     const frames = this.#frames.slice(this.#published);
     this.#published = this.#frames.length;
+    this.#gatheredBytes = 0;
     this.#publishedAt = performance.now();
     this.#bus.publish(StreamFrames, frames, { id: this.id });
   }
@@ -131,13 +142,22 @@ export class StreamProducer {
   #replay(after: Head): { model: string; frames: Frame[]; head: Head; more: boolean } {
     const from = after.epoch === this.#identity.epoch ? after.seq : 0;
     const frames: Frame[] = [];
-    let characters = 0;
-    for (let index = from; index < this.#frames.length && frames.length < REPLAY_FRAMES && characters < REPLAY_CHARACTERS; index++) {
-      const frame = this.#frames[index];
-      if (!frame) break;
+    let room = this.#bus.maxPayloadBytes * REPLAY_SHARE;
+    for (const frame of this.#frames.slice(from, from + REPLAY_FRAMES)) {
+      room -= Buffer.byteLength(JSON.stringify(frame));
+      if (room < 0 && frames.length > 0) break;
       frames.push(frame);
-      characters += 'text' in frame ? frame.text.length : 200;
     }
     return { model: this.#identity.model, frames, head: this.head, more: from + frames.length < this.#frames.length };
   }
+}
+
+/** At least the bytes of `frame` on the bus; exact for what is not small. */
+function bytesOf(frame: Frame): number {
+  const estimate = 'text' in frame ? FRAME_BYTES + CHARACTER_BYTES * frame.text.length : Infinity;
+  return estimate < 64 * 1024 ? estimate : Buffer.byteLength(JSON.stringify(frame));
+}
+
+function tooLarge(bytes: number): MeshError {
+  return new MeshError('payload_too_large', `The engine answered with one piece of ${bytes} bytes, more than the bus takes.`, { details: { bytes } });
 }

@@ -38,9 +38,10 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
    */
   async start(stream: Omit<StreamIdentity, 'model'>, asked: string | undefined, generation: Generation): Promise<{ model: string }> {
     if (this.#runs.size >= MAX_LIVE_STREAMS) throw new MeshError('engine_busy', `This node already produces ${MAX_LIVE_STREAMS} streams.`);
-    if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
     const model = await this.#catalogue.resolve(asked);
     const client = await this.#engine.client();
+    // After everything that waits: of two that ask at once the second is refused.
+    if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
     const { path, body } = engineRequest(model, generation);
     const producer = new StreamProducer(this.#bus, { ...stream, model });
     this.#producers.set(producer.id, producer);

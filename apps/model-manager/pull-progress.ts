@@ -19,8 +19,9 @@ export class PullMeter {
     this.#step = status;
     if (digest !== undefined && total !== undefined) {
       // An engine that restarted may report less than before: progress never goes backwards.
-      const known = this.#layers.get(digest)?.completed ?? 0;
-      this.#layers.set(digest, { total, completed: Math.max(known, completed ?? 0) });
+      const known = this.#layers.get(digest) ?? { total: 0, completed: 0 };
+      const most = Math.max(known.total, total);
+      this.#layers.set(digest, { total: most, completed: Math.min(most, Math.max(known.completed, completed ?? 0)) });
     }
     const sum = this.#sum('completed');
     if (this.#sampledAt === undefined) this.#sampledAt = now;

@@ -20,9 +20,10 @@ export interface NatsServer {
 /**
  * Starts nats-server.
  * @param folder where JetStream keeps its data and the server writes its port; made if missing
+ * @param program the executable, looked for on PATH
  * @throws MeshError `unavailable` when the program is missing or does not come up.
  */
-export async function startNatsServer(folder: string): Promise<NatsServer> {
+export async function startNatsServer(folder: string, program = 'nats-server'): Promise<NatsServer> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const token = randomBytes(24).toString('base64url');
   const configFile = join(folder, 'nats-server.conf');
@@ -40,12 +41,12 @@ export async function startNatsServer(folder: string): Promise<NatsServer> {
     { mode: 0o600 },
   );
   // A group of its own: Ctrl-C ends the apps first, then their bus.
-  const child = spawn('nats-server', ['-c', configFile], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, ['-c', configFile], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-4_000)));
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) =>
-      resolve(error.code === 'ENOENT' ? 'nats-server is not installed (or not on PATH)' : error.message),
+      resolve(error.code === 'ENOENT' ? `${program} is not installed (or not on PATH)` : error.message),
     );
     child.once('exit', (code, signal) => resolve(`nats-server ended (${signal ?? `code ${code}`}): ${log.trim().split('\n').at(-1) ?? ''}`));
   });

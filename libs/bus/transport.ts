@@ -3,7 +3,7 @@
  * It drains its own subscriptions on close and never owns the connection.
  */
 import { Catch, type RpcExceptionFilter } from '@nestjs/common';
-import { type CustomTransportStrategy, EventPattern, type MessageHandler, MessagePattern, Server } from '@nestjs/microservices';
+import { Ctx, type CustomTransportStrategy, EventPattern, type MessageHandler, MessagePattern, Payload, Server } from '@nestjs/microservices';
 import { type MeshEvent, MeshError, type Rpc } from '#contracts';
 import { type Observable, defaultIfEmpty, lastValueFrom, throwError } from 'rxjs';
 import type { z } from 'zod';
@@ -27,6 +27,7 @@ export function Handle<R extends Rpc>(rpc: R) {
     descriptor: TypedPropertyDescriptor<H>,
   ): void => {
     MessagePattern(rpc.name, BUS_TRANSPORT, { contract: rpc })(target, key, descriptor);
+    takesBoth(target, key);
   };
 }
 
@@ -34,7 +35,14 @@ export function Handle<R extends Rpc>(rpc: R) {
 export function On<E extends MeshEvent>(event: E, { from = 'every' }: { from?: 'own' | 'every' } = {}) {
   return <H extends EventHandlerOf<z.output<E['payload']>>>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<H>): void => {
     (EventPattern(event.name, BUS_TRANSPORT, { contract: event, from }) as MethodDecorator)(target, key, descriptor);
+    takesBoth(target, key);
   };
+}
+
+/** Nest hands a method its payload alone unless told otherwise. */
+function takesBoth(target: object, key: string | symbol): void {
+  Payload()(target, key, 0);
+  Ctx()(target, key, 1);
 }
 
 export class BusTransport extends Server implements CustomTransportStrategy {
@@ -49,7 +57,9 @@ export class BusTransport extends Server implements CustomTransportStrategy {
 
   async listen(callback: (error?: unknown) => void): Promise<void> {
     try {
-      for (const [name, handler] of this.messageHandlers) this.#subscriptions.push(this.#attach(name, handler));
+      for (const [name, handler] of this.messageHandlers) {
+        for (const one of unchained(handler)) this.#subscriptions.push(this.#attach(name, one));
+      }
       await this.#bus.flush();
     } catch (error) {
       callback(error);
@@ -78,7 +88,6 @@ export class BusTransport extends Server implements CustomTransportStrategy {
     const settle = async (input: unknown, context: unknown) =>
       lastValueFrom(this.transformToObservable(await handler(input, context)).pipe(defaultIfEmpty(undefined)));
     if (extras.contract.kind === 'rpc') return this.#bus.serve(extras.contract, (request, context) => settle(request, context) as Promise<never>);
-    // Several methods that hear one event are chained by Nest behind the first.
     return this.#bus.subscribe(
       extras.contract,
       async (payload, node) => {
@@ -87,6 +96,14 @@ export class BusTransport extends Server implements CustomTransportStrategy {
       { node: extras.from === 'own' ? this.#bus.node : '*' },
     );
   }
+}
+
+/** Nest chains the methods that hear one event behind the first; here each has a subscription of its own, from where it said. */
+function unchained(handler: MessageHandler): MessageHandler[] {
+  const { next } = handler;
+  if (!next) return [handler];
+  handler.next = undefined;
+  return [handler, ...unchained(next as MessageHandler)];
 }
 
 /** Lets typed errors pass to the bus as they are; Nest's own filter would replace them by "Internal server error". */

@@ -47,7 +47,7 @@ export function event<Payload extends z.ZodType>(
   return { kind: 'event', name, scope, payload };
 }
 
-/** Where a message goes. `node` may be `*` to listen to every node; `id` fills a subject's `{id}`. */
+/** Where a message goes. An event's `node` may be `*` to listen to every node; `id` fills a subject's `{id}`. */
 export interface Address {
   readonly root: string;
   readonly node?: string;
@@ -67,11 +67,12 @@ export function isSubjectToken(text: string): boolean {
  */
 export function subjectOf(message: Rpc | MeshEvent, { root, node, id }: Address): string {
   const name = message.name.replace('{id}', () => token(id, 'id'));
-  return message.scope === 'node' ? `${token(root, 'root')}.${token(node, 'node')}.${name}` : `${token(root, 'root')}.${name}`;
+  if (message.scope === 'mesh') return `${token(root, 'root')}.${name}`;
+  return `${token(root, 'root')}.${node === '*' && message.kind === 'event' ? node : token(node, 'node')}.${name}`;
 }
 
 function token(value: string | undefined, what: string): string {
-  if (value === undefined || !(value === '*' || TOKEN.test(value))) {
+  if (value === undefined || !TOKEN.test(value)) {
     throw new RangeError(`A subject needs a ${what} of letters, digits, '-' or '_', but got ${JSON.stringify(value)}.`);
   }
   return value;

@@ -3,17 +3,23 @@ import { MeshError } from '#contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { jsonLines } from './ndjson.js';
-import { FailureBody, InferenceLine, PullLine, RunningModels, type Tag, Tags, Version } from './schemas.js';
+import { FailureBody, InferenceLine, PullLine, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
 
 /** A stream may pause for as long as a model loads or a prompt is read; the caller's signal bounds it instead. */
-const STREAMS = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 }, connections: 512 });
+const ENGINE = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 } });
 const CALL_TIMEOUT_MS = 10_000;
 /** Bytes of an error's body that are read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
 export class OllamaClient {
-  /** @param url base URL of the engine, without a trailing slash */
-  constructor(readonly url: string) {}
+  /**
+   * @param url base URL of the engine, without a trailing slash
+   * @param callTimeoutMs how long a call that is no stream may take
+   */
+  constructor(
+    readonly url: string,
+    private readonly callTimeoutMs = CALL_TIMEOUT_MS,
+  ) {}
 
   async version(signal?: AbortSignal): Promise<string> {
     return (await this.#json('GET', '/api/version', undefined, Version, signal)).version;
@@ -30,15 +36,12 @@ export class OllamaClient {
 
   /** @throws MeshError `model_not_found` */
   async show(model: string, signal?: AbortSignal): Promise<Record<string, unknown>> {
-    const body = await this.#body(await this.#send('POST', '/api/show', { model }, bounded(signal)));
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw unexpected('/api/show');
-    return body as Record<string, unknown>;
+    return this.#json('POST', '/api/show', { model }, Shown, signal);
   }
 
   /** @throws MeshError `model_not_found` */
   async delete(model: string, signal?: AbortSignal): Promise<void> {
-    const response = await this.#send('DELETE', '/api/delete', { model }, bounded(signal));
-    await response.body.dump();
+    await this.#text('DELETE', '/api/delete', { model }, signal);
   }
 
   /** The engine's progress lines; ends after `success`. Leaving the loop drops the connection, which ends the engine's download. */
@@ -60,13 +63,11 @@ export class OllamaClient {
     const response = await this.#send('POST', path, body, signal);
     try {
       for await (const line of jsonLines(response.body)) {
-        const parsed = schema.safeParse(line);
-        if (parsed.success) {
-          yield parsed.data;
-          continue;
-        }
         const failure = FailureBody.safeParse(line);
-        throw failure.success ? engineError(failure.data.error) : unexpected(path);
+        if (failure.success) throw engineError(failure.data.error);
+        const parsed = schema.safeParse(line);
+        if (!parsed.success) throw unexpected(path);
+        yield parsed.data;
       }
     } catch (thrown) {
       throw transportError(thrown, this.url, signal);
@@ -82,39 +83,37 @@ export class OllamaClient {
     schema: Schema,
     signal?: AbortSignal,
   ): Promise<z.output<Schema>> {
-    const parsed = schema.safeParse(await this.#body(await this.#send(method, path, body, bounded(signal))));
+    const parsed = schema.safeParse(jsonOf(await this.#text(method, path, body, signal)));
     if (!parsed.success) throw unexpected(path);
     return parsed.data;
   }
 
-  async #body(response: Dispatcher.ResponseData): Promise<unknown> {
+  /** A whole answer, bounded in time from the connection to its last byte. */
+  async #text(method: 'GET' | 'POST' | 'DELETE', path: string, body: object | undefined, signal?: AbortSignal): Promise<string> {
+    const timeout = AbortSignal.timeout(this.callTimeoutMs);
+    const both = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    const response = await this.#send(method, path, body, both);
     try {
-      return await response.body.json();
+      return await response.body.text();
     } catch (thrown) {
-      throw transportError(thrown, this.url);
+      throw transportError(thrown, this.url, both);
     }
   }
 
   async #send(method: 'GET' | 'POST' | 'DELETE', path: string, body: object | undefined, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    let response: Dispatcher.ResponseData;
     try {
-      response = await request(this.url + path, {
+      const response = await request(this.url + path, {
         method,
         signal,
-        dispatcher: STREAMS,
+        dispatcher: ENGINE,
         ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
       });
+      if (response.statusCode < 400) return response;
+      throw statusError(response.statusCode, await readError(response));
     } catch (thrown) {
       throw transportError(thrown, this.url, signal);
     }
-    if (response.statusCode < 400) return response;
-    throw statusError(response.statusCode, await readError(response));
   }
-}
-
-function bounded(signal: AbortSignal | undefined): AbortSignal {
-  const timeout = AbortSignal.timeout(CALL_TIMEOUT_MS);
-  return signal ? AbortSignal.any([signal, timeout]) : timeout;
 }
 
 async function readError(response: Dispatcher.ResponseData): Promise<string> {
@@ -126,17 +125,22 @@ async function readError(response: Dispatcher.ResponseData): Promise<string> {
     if (bytes > MAX_ERROR_BYTES) break;
   }
   const text = Buffer.concat(chunks).toString('utf8');
+  const body = FailureBody.safeParse(jsonOf(text));
+  return body.success ? body.data.error : text.trim(); // Some of Ollama's errors are plain text.
+}
+
+/** The JSON value that `text` is, or undefined. */
+function jsonOf(text: string): unknown {
   try {
-    const body = FailureBody.safeParse(JSON.parse(text));
-    return body.success ? body.data.error : text.trim();
+    return JSON.parse(text);
   } catch {
-    return text.trim(); // Some of Ollama's errors are plain text.
+    return undefined; // Whoever asked says what was expected instead.
   }
 }
 
 function statusError(status: number, message: string): MeshError {
   const details = { status };
-  if (status === 404 && /not found/.test(message)) return new MeshError('model_not_found', message, { details });
+  if (status === 404 && /model .*not found/.test(message)) return new MeshError('model_not_found', message, { details });
   if (status === 503) return new MeshError('engine_busy', message || 'The engine is busy.', { details });
   if (status === 400) return new MeshError('invalid_request', message || 'The engine refused the request.', { details });
   return new MeshError('engine_error', message || `The engine answered with status ${status}.`, { details });

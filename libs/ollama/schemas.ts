@@ -33,6 +33,8 @@ export const RunningModels = z.object({
     .transform((models) => models ?? []),
 });
 
+export const Shown = z.record(z.string(), z.unknown());
+
 export const Version = z.object({ version: z.string() });
 
 export const PullLine = z.object({

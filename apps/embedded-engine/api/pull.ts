@@ -5,7 +5,7 @@ import { readJson } from '../http/body.js';
 import { Fields } from '../http/fields.js';
 import { sendError, sendJson, sendLine } from '../http/reply.js';
 import type { Exchange, Handler } from '../http/routes.js';
-import { parseName } from '../names.js';
+import { parseModelName } from '#contracts';
 import { blobsOf } from '../store/manifest.js';
 import type { StoredModel } from '../store/store.js';
 
@@ -14,7 +14,7 @@ const UNKNOWN = new ApiError(500, 'pull model manifest: file does not exist', 'a
 export function pull(engine: Engine): Handler {
   return async (exchange) => {
     const fields = new Fields('PullRequest', await readJson(exchange.request));
-    const name = parseName(fields.string('model') || fields.string('name') || '');
+    const name = parseModelName(fields.string('model') || fields.string('name') || '');
     if (name === undefined) throw new ApiError(400, 'invalid model name');
     const stream = fields.boolean('stream') ?? true;
     const model = await engine.store.find(name);

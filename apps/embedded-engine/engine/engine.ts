@@ -1,6 +1,6 @@
 /** Answers in order: name to model, queue, residency, generation. What the API's handlers call; it knows nothing of HTTP. */
 import { Gone, modelNotFound } from '../errors.js';
-import { parseName } from '../names.js';
+import { parseModelName } from '#contracts';
 import { OptionError, mergeOptions, type ModelOptions } from '../options.js';
 import { ApiError } from '../errors.js';
 import type { Store, StoredModel } from '../store/store.js';
@@ -32,7 +32,7 @@ export class Engine {
 
   /** The model of that name. Throws 404 with `asked` in the text when it is not here, `invalid` when the name breaks the grammar. */
   async find(asked: string, invalid: ApiError, missing = modelNotFound(asked)): Promise<StoredModel> {
-    const name = parseName(asked);
+    const name = parseModelName(asked);
     if (name === undefined) throw invalid;
     const model = await this.store.find(name);
     if (model === undefined) throw missing;

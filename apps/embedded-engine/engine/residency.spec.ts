@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { FOR_EVER } from '../keep-alive.js';
-import { parseName, shortName, type ModelName } from '../names.js';
+import { type ModelNameParts, formatModelName, parseModelName } from '#contracts';
 import type { StoredModel } from '../store/store.js';
 import type { Backend, LoadRequest, LoadedModel } from './port.js';
 import { Residency } from './residency.js';
@@ -30,10 +30,10 @@ class CountingBackend implements Backend {
 }
 
 function model(text: string): StoredModel {
-  const name = parseName(text) as ModelName;
+  const name = parseModelName(text) as ModelNameParts;
   const weights = { mediaType: '', digest: `sha256:${text}` as const, size: 1 };
   return {
-    name, label: shortName(name), digest: text, size: 1, modifiedAt: new Date(0), weights, weightsPath: text,
+    name, label: formatModelName(name), digest: text, size: 1, modifiedAt: new Date(0), weights, weightsPath: text,
     manifest: { schemaVersion: 2, mediaType: '', config: weights, layers: [weights] },
   };
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { packageRoot } from '#package-root';
-import { parseName, type ModelName } from '../names.js';
+import { type ModelNameParts, parseModelName } from '#contracts';
 import { factsOf, inWords, modelInfo } from './gguf-facts.js';
 import { GgufError, parseGgufHeader, readGgufHeader } from './gguf.js';
 import { seed } from './seed.js';
@@ -13,7 +13,7 @@ import { Store } from './store.js';
 
 const MODELS = join(packageRoot(), 'apps/embedded-engine/models');
 const LICENCE = join(packageRoot(), 'LICENSE');
-const GUIDE = parseName('guide') as ModelName;
+const GUIDE = parseModelName('guide') as ModelNameParts;
 
 let root = '';
 beforeEach(async () => {
@@ -98,8 +98,8 @@ describe('seed', () => {
 
   it('names: found whatever their case', async () => {
     await plant();
-    expect((await new Store(root).find(parseName('GUIDE:Latest') as ModelName))?.label).toBe('guide:latest');
-    expect(await new Store(root).find(parseName('other') as ModelName)).toBeUndefined();
+    expect((await new Store(root).find(parseModelName('GUIDE:Latest') as ModelNameParts))?.label).toBe('guide:latest');
+    expect(await new Store(root).find(parseModelName('other') as ModelNameParts)).toBeUndefined();
   });
 });
 

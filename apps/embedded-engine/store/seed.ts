@@ -1,7 +1,7 @@
 /** Puts the bundled `guide:latest` into a store: into a new one always, into a known one only to repair it, never against the user's delete. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseName, type ModelName } from '../names.js';
+import { type ModelNameParts, parseModelName } from '#contracts';
 import { blobPath, bringIn, digestOf, digestOfFile, fileSize, writeWhole, type Digest } from './blobs.js';
 import { readGgufHeader } from './gguf.js';
 import { factsOf } from './gguf-facts.js';
@@ -77,8 +77,8 @@ async function blobFromText(root: string, mediaType: string, text: string): Prom
   return { mediaType, digest, size: Buffer.byteLength(text) };
 }
 
-function guideName(): ModelName {
-  const name = parseName('guide');
+function guideName(): ModelNameParts {
+  const name = parseModelName('guide');
   if (name === undefined) throw new Error('guide is a valid name');
   return name;
 }

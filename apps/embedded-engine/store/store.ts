@@ -1,14 +1,15 @@
 /** The models on disk, in Ollama's layout: list, look up, delete. One folder, written by this process only. */
 import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { manifestParts, parseName, sameName, shortName, type ModelName } from '../names.js';
+import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
+import { manifestParts } from '../names.js';
 import { blobPath, digestOf, errorCode, fileSize, isMissing } from './blobs.js';
 import { readGgufHeader, type GgufHeader } from './gguf.js';
 import { factsOf, type ModelFacts } from './gguf-facts.js';
 import { LAYER, blobsOf, parseManifest, type Layer, type Manifest } from './manifest.js';
 
 export interface StoredModel {
-  readonly name: ModelName;
+  readonly name: ModelNameParts;
   /** Short name with tag, as the API shows it. */
   readonly label: string;
   /** Hex digest of the manifest: the model's identity in /api/tags. */
@@ -40,10 +41,10 @@ export class Store {
   }
 
   /** The model of that name whatever its case; undefined when it is not here or lacks a blob. */
-  async find(name: ModelName): Promise<StoredModel | undefined> {
+  async find(name: ModelNameParts): Promise<StoredModel | undefined> {
     const exact = await this.#read(name);
     if (exact !== undefined) return exact;
-    const other = (await this.#names()).find((candidate) => sameName(candidate, name));
+    const other = (await this.#names()).find((candidate) => isSameModel(formatModelName(candidate), formatModelName(name)));
     return other === undefined ? undefined : this.#read(other);
   }
 
@@ -57,7 +58,7 @@ export class Store {
     }
   }
 
-  manifestPath(name: ModelName): string {
+  manifestPath(name: ModelNameParts): string {
     return join(this.root, 'manifests', ...manifestParts(name));
   }
 
@@ -89,25 +90,25 @@ export class Store {
     return facts;
   }
 
-  async #names(): Promise<ModelName[]> {
+  async #names(): Promise<ModelNameParts[]> {
     const folder = join(this.root, 'manifests');
     const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
       if (isMissing(error)) return [];
       throw error;
     });
-    const names: ModelName[] = [];
+    const names: ModelNameParts[] = [];
     for (const entry of entries) {
       if (!entry.isFile()) continue;
       const parts = join(entry.parentPath, entry.name).slice(folder.length + 1).split(/[\\/]/);
       if (parts.length !== 4) continue;
       const [host = '', namespace = '', model = '', tag = ''] = parts;
-      const name = parseName(`${host.replace('%3A', ':')}/${namespace}/${model}:${tag}`);
+      const name = parseModelName(`${host.replace('%3A', ':')}/${namespace}/${model}:${tag}`);
       if (name !== undefined) names.push(name);
     }
     return names;
   }
 
-  async #read(name: ModelName): Promise<StoredModel | undefined> {
+  async #read(name: ModelNameParts): Promise<StoredModel | undefined> {
     const path = this.manifestPath(name);
     try {
       const text = await readFile(path);
@@ -119,7 +120,7 @@ export class Store {
       if (whole.includes(false)) return undefined;
       return {
         name,
-        label: shortName(name),
+        label: formatModelName(name),
         digest: digestOf(text).slice('sha256:'.length),
         size: blobs.reduce((sum, blob) => sum + blob.size, 0),
         modifiedAt: (await stat(path)).mtime,

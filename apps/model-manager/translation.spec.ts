@@ -1,0 +1,96 @@
+/** What goes to the engine and what comes back: requests under Ollama's names, lines as frames, layers as one progress. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { COUNTERS, LAST_LINE } from '../../test/fakes/engine-words.js';
+import { engineRequest } from './engine-request.js';
+import { framesOfLine } from './frames-of-line.js';
+import { PullMeter } from './pull-progress.js';
+
+describe('frames of a line', () => {
+  it('one thing, one frame', () => {
+    expect(framesOfLine({ message: { content: 'a' }, done: false })).toEqual([{ kind: 'token', text: 'a' }]);
+    expect(framesOfLine({ response: 'b', done: false })).toEqual([{ kind: 'token', text: 'b' }]);
+    expect(framesOfLine({ thinking: 'c', done: false })).toEqual([{ kind: 'thinking', text: 'c' }]);
+  });
+
+  it('an empty line is a frame too, so that every line counts', () => {
+    expect(framesOfLine({ message: { content: '' }, done: false })).toEqual([{ kind: 'token', text: '' }]);
+  });
+
+  it('several things in one line are all kept, in order', () => {
+    const calls = [{ id: '1', function: { name: 'now', arguments: { zone: 'UTC' } } }];
+    expect(framesOfLine({ message: { content: 'b', thinking: 'a', tool_calls: calls }, done: true, ...COUNTERS })).toEqual([
+      { kind: 'thinking', text: 'a' },
+      { kind: 'token', text: 'b' },
+      { kind: 'tool', calls: [{ id: '1', name: 'now', arguments: { zone: 'UTC' } }] },
+      { kind: 'done', finishReason: 'stop', counters: COUNTERS },
+    ]);
+  });
+
+  it('the end carries the engine’s counters unchanged, those alone, and its reason', () => {
+    expect(framesOfLine({ ...LAST_LINE, done_reason: 'length' })).toEqual([{ kind: 'done', finishReason: 'length', counters: COUNTERS }]);
+    expect(framesOfLine({ done: true })).toEqual([{ kind: 'done', finishReason: 'stop', counters: {} }]);
+  });
+});
+
+describe('engine request', () => {
+  it('a prompt goes to generate', () => {
+    expect(engineRequest('m', { prompt: 'hi', system: 's', think: 'low', keepAlive: 0 })).toEqual({
+      path: 'generate',
+      body: { model: 'm', prompt: 'hi', system: 's', think: 'low', keep_alive: 0 },
+    });
+  });
+
+  it('messages go to chat, the system first, tools and calls under Ollama’s names', () => {
+    const { path, body } = engineRequest('m', {
+      system: 's',
+      messages: [{ role: 'assistant', content: '', toolCalls: [{ name: 'f', arguments: { a: 1 }, id: 'x' }] }, { role: 'tool', content: '2', toolName: 'f' }],
+      tools: [{ type: 'function' }],
+      options: { temperature: 0 },
+      format: 'json',
+    });
+    expect(path).toBe('chat');
+    expect(body).toEqual({
+      model: 'm',
+      options: { temperature: 0 },
+      format: 'json',
+      tools: [{ type: 'function' }],
+      messages: [
+        { role: 'system', content: 's' },
+        { role: 'assistant', content: '', tool_calls: [{ id: 'x', function: { name: 'f', arguments: { a: 1 } } }] },
+        { role: 'tool', content: '2', tool_name: 'f' },
+      ],
+    });
+  });
+});
+
+describe('pull progress', () => {
+  it('layers are summed', () => {
+    const meter = new PullMeter();
+    meter.take({ status: 'pulling a', digest: 'a', total: 100, completed: 40 }, 0);
+    meter.take({ status: 'pulling b', digest: 'b', total: 50 }, 10);
+    expect(meter.progress).toMatchObject({ step: 'pulling b', completedBytes: 40, totalBytes: 150 });
+  });
+
+  it('speed and the time left follow the clock', () => {
+    const meter = new PullMeter();
+    for (let second = 0; second <= 4; second++) meter.take({ status: 'pulling a', digest: 'a', total: 1_000, completed: 100 * second }, second * 1_000);
+    expect(meter.progress).toMatchObject({ bytesPerSecond: 100, etaSeconds: 6 });
+  });
+
+  it('whatever an engine reports, bytes never go backwards and never exceed the total', () => {
+    const line = fc.record({ status: fc.constant('pulling'), digest: fc.constantFrom('a', 'b', 'c'), total: fc.nat(1_000), completed: fc.option(fc.nat(2_000), { nil: undefined }) });
+    fc.assert(fc.property(fc.array(line), (lines) => {
+      const meter = new PullMeter();
+      let before = 0;
+      for (const [index, { completed, ...rest }] of lines.entries()) {
+        meter.take({ ...rest, ...(completed !== undefined && { completed }) }, index * 300);
+        const { completedBytes, totalBytes, etaSeconds = 0 } = meter.progress;
+        expect(completedBytes).toBeGreaterThanOrEqual(before);
+        expect(completedBytes).toBeLessThanOrEqual(totalBytes);
+        expect(etaSeconds).toBeGreaterThanOrEqual(0);
+        before = completedBytes;
+      }
+    }));
+  });
+});
