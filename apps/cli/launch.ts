@@ -87,6 +87,10 @@ class Readiness {
     this.#reject = reject;
   });
 
+  constructor() {
+    this.reached.catch(() => undefined); // It may fail before anybody waits for it, or without anybody ever doing so.
+  }
+
   hear({ state, reason }: Engine): void {
     if (state === 'ready') this.#resolve();
     if (state === 'failed') this.#reject(new MeshError('engine_unavailable', reason));

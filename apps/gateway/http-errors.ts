@@ -35,22 +35,26 @@ export function errorBody(error: MeshError): { error: ErrorBody } {
 
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    private readonly logger: Logger,
+    /** Largest request body, told to whoever exceeds it. */
+    private readonly bodyBytes: number,
+  ) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<Response>();
-    const error = typed(thrown);
+    const error = typed(thrown, this.bodyBytes);
     if (error.code === 'internal') this.logger.error(thrown);
     if (response.headersSent) response.destroy();
     else response.status(STATUS[error.code]).json(errorBody(error));
   }
 }
 
-function typed(thrown: unknown): MeshError {
+function typed(thrown: unknown, bodyBytes: number): MeshError {
   const status = thrown instanceof HttpException ? thrown.getStatus() : statusProperty(thrown);
   if (thrown instanceof MeshError || status === undefined || !(thrown instanceof Error)) return MeshError.from(thrown);
   if (status === 404) return new MeshError('not_found', `${thrown.message}. The API is described at /docs.`);
-  if (status === 413) return new MeshError('payload_too_large', `The request's body is too large: ${thrown.message}.`, { details: { ...limitOf(thrown) } });
+  if (status === 413) return new MeshError('payload_too_large', `The request's body exceeds ${bodyBytes} bytes (gateway.limits.bodyBytes).`, { details: { maxBytes: bodyBytes } });
   if (status >= 400 && status < 500) {
     return new MeshError('invalid_request', `Invalid request: ${thrown.message}.`, { details: { issues: [{ field: '', reason: thrown.message }] } });
   }
@@ -60,8 +64,4 @@ function typed(thrown: unknown): MeshError {
 /** What body-parser and Express put on their errors. */
 function statusProperty(thrown: unknown): number | undefined {
   return typeof thrown === 'object' && thrown !== null && 'status' in thrown && typeof thrown.status === 'number' ? thrown.status : undefined;
-}
-
-function limitOf(thrown: Error): { maxBytes?: number } {
-  return 'limit' in thrown && typeof thrown.limit === 'number' ? { maxBytes: thrown.limit } : {};
 }

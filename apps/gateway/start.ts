@@ -1,6 +1,6 @@
 /** Starts the gateway: its module on HTTP and the bus, Socket.IO on the same port, guards in front of everything. */
 import 'reflect-metadata';
-import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -16,7 +16,7 @@ import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
-import { isAllowed, siteGuard } from './guard/site-guard.js';
+import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
 import { Relays } from './relay/relays.js';
@@ -50,7 +50,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   // Clients send JSON under any content type, `curl -d` above all.
   app.useBodyParser('json', { type: () => true, limit: config.gateway.limits.bodyBytes });
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
-  app.useGlobalFilters(new HttpErrorFilter(logger));
+  app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes));
   documentApi(app, version);
   app.connectMicroservice<MicroserviceOptions>({ strategy: new BusTransport(bus) });
   await app.startAllMicroservices();
@@ -61,8 +61,9 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     serveClient: false,
     maxHttpBufferSize: MAX_SOCKET_MESSAGE_BYTES,
     allowRequest: (request, decide) => decide(null, isAllowed(request)),
-    cors: { origin: true },
+    cors: (request, decide) => decide(null, { origin: isAllowed(request as IncomingMessage) }),
   });
+  io.engine.use(handshakeGuard);
   app.get(SocketIoDoor).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {

@@ -4,17 +4,24 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { type Bus, type Subscription } from '#bus';
-import { type Frame, type Head, MeshError, StreamCancel, StreamFrame, StreamReplay } from '#contracts';
+import { type Frame, type Head, MeshError, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
 import type { InferenceLine } from '#ollama';
 import { type FrameContent, framesOfLine } from './frames-of-line.js';
 
 /** A first token later than this is announced by a `loading` frame. */
 const LOADING_AFTER_MS = 200;
+/** Frames closer together than this travel in one message, in milliseconds; a frame that comes later goes at once. */
+const GATHER_MS = 4;
 /** Characters of text one stream may produce; past it the stream ends with an error. */
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 /** Frames of one replay answer, and its share of what the bus takes; the asker comes back for more. */
 const REPLAY_FRAMES = 5_000;
 const REPLAY_SHARE = 0.5;
+/** One frame's share of what the bus takes, and the share of a message of gathered frames; headers and brackets need some too. */
+const MESSAGE_SHARE = 0.9;
+/** What a frame of little text may take beside its text, in bytes, and what a character of it may. */
+const FRAME_BYTES = 200;
+const CHARACTER_BYTES = 6;
 
 export interface StreamIdentity {
   readonly id: string;
@@ -30,6 +37,11 @@ export class StreamProducer {
   readonly #abort = new AbortController();
   readonly #served: Subscription[];
   #characters = 0;
+  /** How many frames are out, and when the last message went. */
+  #published = 0;
+  #publishedAt = -Infinity;
+  #gatheredBytes = 0;
+  #gathering: NodeJS.Timeout | undefined;
   #stopWith: FrameContent | undefined;
   #ended = false;
 
@@ -91,9 +103,25 @@ export class StreamProducer {
   #publish(content: FrameContent): void {
     if (this.#ended) return;
     const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...content };
-    this.#bus.publish(StreamFrame, frame, { id: this.id }); // One that is too large throws, and never was.
+    const bytes = bytesOf(frame);
+    if (bytes > this.#bus.maxPayloadBytes * MESSAGE_SHARE) throw tooLarge(bytes); // Before it is numbered: then it never was.
+    this.#gatheredBytes += bytes;
     this.#frames.push(frame);
     this.#ended = frame.kind === 'done' || frame.kind === 'error';
+    const waitMs = this.#publishedAt + GATHER_MS - performance.now();
+    const full = this.#gatheredBytes > (this.#bus.maxPayloadBytes * MESSAGE_SHARE) / 2;
+    if (this.#ended || waitMs <= 0 || full) this.#send();
+    else this.#gathering ??= setTimeout(() => this.#send(), waitMs);
+  }
+
+  #send(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    const frames = this.#frames.slice(this.#published);
+    this.#published = this.#frames.length;
+    this.#gatheredBytes = 0;
+    this.#publishedAt = performance.now();
+    this.#bus.publish(StreamFrames, frames, { id: this.id });
   }
 
   #stop(content: FrameContent): void {
@@ -122,4 +150,14 @@ export class StreamProducer {
     }
     return { model: this.#identity.model, frames, head: this.head, more: from + frames.length < this.#frames.length };
   }
+}
+
+/** At least the bytes of `frame` on the bus; exact for what is not small. */
+function bytesOf(frame: Frame): number {
+  const estimate = 'text' in frame ? FRAME_BYTES + CHARACTER_BYTES * frame.text.length : Infinity;
+  return estimate < 64 * 1024 ? estimate : Buffer.byteLength(JSON.stringify(frame));
+}
+
+function tooLarge(bytes: number): MeshError {
+  return new MeshError('payload_too_large', `The engine answered with one piece of ${bytes} bytes, more than the bus takes.`, { details: { bytes } });
 }

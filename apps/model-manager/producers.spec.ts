@@ -1,7 +1,7 @@
 /** Streams at their source, on a real bus and a fake engine: numbered without gaps, and exactly one end whatever happens. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Frame, type Head, StreamBeat, StreamCancel, StreamFrame, StreamReplay } from '#contracts';
+import { type Frame, type Head, StreamBeat, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
 import type { Bus } from '#bus';
 import { COUNTERS, LAST_LINE, word } from '../../test/fakes/engine-words.js';
 import { FakeOllama } from '../../test/fakes/fake-ollama.js';
@@ -25,7 +25,7 @@ beforeEach(async () => {
   ({ producers } = await modelManagerParts(net, engine));
   producers.onApplicationBootstrap();
   gateway = await net.connect('gateway');
-  gateway.subscribe(StreamFrame, (frame) => void frames.push(frame), { id: ID });
+  gateway.subscribe(StreamFrames, (more) => void frames.push(...more), { id: ID });
   await gateway.flush();
 });
 afterEach(async () => {

@@ -9,7 +9,6 @@ import { embeddedBroker, natsServer, type RunningServer } from '../../test/confo
 import { eventually } from '../../test/fakes/test-bus.js';
 import { Bus } from './bus.js';
 import { connectBus } from './connect.js';
-import { childTraceparent } from './trace.js';
 
 const Double = rpc('test.double', 'model-manager', z.object({ n: z.number() }), z.object({ n: z.number() }));
 const Trace = rpc('test.trace', 'orchestrator', z.object({}), z.object({ traceparent: z.string() }));
@@ -227,12 +226,12 @@ describe.each([embeddedBroker, natsServer])('bus on $name', ({ missing, start })
   test('trace: a call made while handling one belongs to the same trace', async () => {
     const [front, back, caller] = [await join('model-manager'), await join('orchestrator'), await join('gateway')];
     let [outer, inner] = ['', ''];
-    front.serve(Double, async ({ n }) => {
-      outer = childTraceparent();
-      inner = (await front.call(Trace, {})).traceparent;
+    front.serve(Double, async ({ n }, { traceparent }) => {
+      outer = traceparent ?? '';
+      inner = (await front.call(Trace, {}, { traceparent })).traceparent;
       return { n };
     });
-    back.serve(Trace, () => ({ traceparent: childTraceparent() }));
+    back.serve(Trace, (_request, { traceparent }) => ({ traceparent: traceparent ?? '' }));
     await Promise.all([front.flush(), back.flush()]);
     await caller.call(Double, { n: 1 });
     const ids = [outer, inner].map((traceparent) => traceparent.split('-')[1]);

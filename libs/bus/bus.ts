@@ -11,7 +11,6 @@ import {
 } from '@nats-io/transport-node';
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
-import { withTrace } from './trace.js';
 import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
@@ -22,11 +21,15 @@ export interface CallOptions extends Target {
   readonly deadlineMs?: number;
   /** Stops waiting; the other side is not told. */
   readonly signal?: AbortSignal;
+  /** The trace this call belongs to, as it came in. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface ServeContext {
   /** Aborts when the caller no longer waits. */
   readonly signal: AbortSignal;
+  /** The caller's trace, to pass on with calls made on its behalf. */
+  readonly traceparent: string | undefined;
 }
 
 export interface Subscription {
@@ -99,7 +102,7 @@ export class Bus {
    */
   async call<R extends Rpc>(rpc: R, request: z.input<R['request']>, options: CallOptions = {}): Promise<z.output<R['reply']>> {
     const deadlineMs = options.deadlineMs ?? rpc.deadlineMs;
-    const message = await this.#request(rpc, encodePayload(request), deadlineMs, options);
+    const message = await this.#request(rpc, encodeRequest(request), deadlineMs, options);
     try {
       const body = decodePayload(message.data);
       const failure = failureOf(message.headers, body);
@@ -144,26 +147,24 @@ export class Bus {
     handler: (request: z.output<R['request']>, context: ServeContext) => Promise<z.input<R['reply']>> | z.input<R['reply']>,
     target: Target = {},
   ): Subscription {
-    return this.#receive(this.#subject(rpc, target), this.app, (message) =>
-      withTrace(traceparentOf(message.headers), async () => {
-        let request: z.output<R['request']>;
-        try {
-          request = parseOrThrow(rpc.request, this.#decode(message), rpc.name) as z.output<R['request']>;
-        } catch (thrown) {
-          this.#refuse(message.subject, thrown);
-          this.#respond(message, MeshError.from(thrown));
-          return;
-        }
-        try {
-          const reply = await handler(request, { signal: AbortSignal.timeout(deadlineOf(message.headers, rpc.deadlineMs)) });
-          this.#respond(message, reply);
-        } catch (thrown) {
-          const error = MeshError.from(thrown);
-          if (error.code === 'internal') this.#log.warn(`${this.app}: ${rpc.name} failed: ${error.message}`);
-          this.#respond(message, error);
-        }
-      }),
-    );
+    return this.#receive(this.#subject(rpc, target), this.app, async (message) => {
+      let request: z.output<R['request']>;
+      try {
+        request = parseOrThrow(rpc.request, this.#decode(message), rpc.name) as z.output<R['request']>;
+      } catch (thrown) {
+        this.#refuse(message.subject, thrown);
+        this.#respond(message, MeshError.from(thrown));
+        return;
+      }
+      try {
+        const signal = AbortSignal.timeout(deadlineOf(message.headers, rpc.deadlineMs));
+        this.#respond(message, await handler(request, { signal, traceparent: traceparentOf(message.headers) }));
+      } catch (thrown) {
+        const error = MeshError.from(thrown);
+        if (error.code === 'internal') this.#log.warn(`${this.app}: ${rpc.name} failed: ${error.message}`);
+        this.#respond(message, error);
+      }
+    });
   }
 
   /** Calls `listener` each time the connection is back; subscriptions are by then. */
@@ -194,9 +195,10 @@ export class Bus {
     return subjectOf(message, { root: this.#root, node: this.node, ...target });
   }
 
-  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, ...target }: CallOptions): Promise<Msg> {
+  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<Msg> {
     if (signal?.aborted) throw new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason });
-    const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers: requestHeaders(deadlineMs) });
+    const headers = requestHeaders(deadlineMs, traceparent);
+    const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers });
     const settled = new AbortController();
     try {
       return await (signal ? Promise.race([pending, aborted(signal, settled.signal)]) : pending);
@@ -315,4 +317,14 @@ function callError(thrown: unknown, rpc: Rpc, node: string, deadlineMs: number):
     details,
     cause: thrown,
   });
+}
+
+/** @throws MeshError `invalid_request` for what JSON can't hold, such as lists in lists in lists beyond what the stack takes. */
+function encodeRequest(request: unknown): Uint8Array {
+  try {
+    return encodePayload(request);
+  } catch (cause) {
+    const reason = cause instanceof RangeError ? 'is nested too deeply' : "can't be written as JSON";
+    throw new MeshError('invalid_request', `Invalid request: it ${reason}.`, { details: { issues: [{ field: '', reason }] }, cause });
+  }
 }

@@ -21,10 +21,11 @@ export function decodePayload(bytes: Uint8Array): unknown {
   return bytes.length === 0 ? {} : JSON.parse(decoder.decode(bytes));
 }
 
-export function requestHeaders(deadlineMs: number): MsgHdrs {
+/** @param traceparent the trace on whose behalf the call is made */
+export function requestHeaders(deadlineMs: number, traceparent: string | undefined): MsgHdrs {
   const hdrs = headers();
   hdrs.set(DEADLINE, String(deadlineMs));
-  hdrs.set(TRACEPARENT, childTraceparent());
+  hdrs.set(TRACEPARENT, childTraceparent(traceparent));
   return hdrs;
 }
 

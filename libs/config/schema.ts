@@ -14,7 +14,7 @@ const HttpUrl = z.url({ protocol: /^https?$/, error: 'is not an http(s) URL' }).
 
 const EngineSection = z.strictObject({
   /** Which kind of engine to use; `auto` looks at what is here and says why it chose. */
-  driver: z.enum(['auto', 'docker', 'native', 'external', 'embedded']).default('auto'),
+  driver: z.enum(['auto', 'docker', 'external', 'embedded']).default('auto'),
   /** An Ollama that runs already. */
   url: HttpUrl.optional(),
   /** Container image of the docker driver. */

@@ -24,7 +24,7 @@ describe('variables', () => {
       ['gateway.port', fc.integer({ min: 0, max: 65_535 })],
       ['engine.parallel', fc.integer({ min: 1, max: 64 })],
       ['models.autoPull', fc.boolean()],
-      ['engine.driver', fc.constantFrom('auto', 'docker', 'native', 'external', 'embedded')],
+      ['engine.driver', fc.constantFrom('auto', 'docker', 'external', 'embedded')],
       ['models.required', fc.uniqueArray(fc.constantFrom('llama3.2:latest', 'phi3:mini', 'me/mine:1'))],
       ['gateway.limits.bodyBytes', fc.integer({ min: 1 })],
       ['bus.token', fc.stringMatching(/^[a-z0-9]{1,20}$/)],
@@ -74,8 +74,8 @@ describe('variables', () => {
       'bus.url': 'nats://nats.example:4222',
       'engine.url': 'http://127.0.0.1:11434',
     });
-    const both = read({ OLLAMA_HOST: 'a', OLLAMESH_ENGINE_URL: 'http://b', OLLAMESH_ENGINE: 'docker', OLLAMESH_ENGINE_DRIVER: 'native' });
-    expect(both.assignments.map(({ value }) => value)).toEqual(['native', 'http://b']);
+    const both = read({ OLLAMA_HOST: 'a', OLLAMESH_ENGINE_URL: 'http://b', OLLAMESH_ENGINE: 'docker', OLLAMESH_ENGINE_DRIVER: 'embedded' });
+    expect(both.assignments.map(({ value }) => value)).toEqual(['embedded', 'http://b']);
     expect(both.notices).toEqual(['OLLAMESH_ENGINE_DRIVER is used instead of OLLAMESH_ENGINE.', 'OLLAMESH_ENGINE_URL is used instead of OLLAMA_HOST.']);
   });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { event, isSubjectToken, rpc, subjectOf } from './define.js';
-import { EngineChanged, InferenceStart, RollCall, StreamFrame } from './index.js';
+import { EngineChanged, InferenceStart, RollCall, StreamFrames } from './index.js';
 
 const Asked = rpc('test.ask', 'gateway', z.object({}), z.object({}));
 const Odd = event('test.{id}.odd', z.object({}));
@@ -12,7 +12,7 @@ describe('subjects', () => {
   it.each([
     [subjectOf(InferenceStart, { root: 'ollamesh', node: 'gpu-1' }), 'ollamesh.gpu-1.inference.start'],
     [subjectOf(EngineChanged, { root: 'mine', node: '*' }), 'mine.*.engine.state'],
-    [subjectOf(StreamFrame, { root: 'ollamesh', id: 'abc_DEF-1' }), 'ollamesh.stream.abc_DEF-1.frame'],
+    [subjectOf(StreamFrames, { root: 'ollamesh', id: 'abc_DEF-1' }), 'ollamesh.stream.abc_DEF-1.frames'],
     [subjectOf(RollCall, { root: 'ollamesh', node: 'ignored' }), 'ollamesh.roll-call'],
   ])('address: %s', (subject, expected) => {
     expect(subject).toBe(expected);
@@ -21,12 +21,12 @@ describe('subjects', () => {
   it.each(['', '.', 'a.b', '>', 'a*', ' ', 'a b', 'a\r\nPUB x 0', 'ä', '$&', 'x'.repeat(129), undefined])('address: %j is no node, no id and no root', (evil) => {
     const node = evil as string;
     expect(() => subjectOf(Asked, { root: 'r', node })).toThrow(RangeError);
-    expect(() => subjectOf(StreamFrame, { root: 'r', id: node })).toThrow(RangeError);
+    expect(() => subjectOf(StreamFrames, { root: 'r', id: node })).toThrow(RangeError);
     expect(() => subjectOf(Asked, { root: node, node: 'n' })).toThrow(RangeError);
   });
 
   it('address: a wildcard stands for every node of an event, and for nothing else', () => {
-    expect(() => subjectOf(StreamFrame, { root: 'r', id: '*' })).toThrow(RangeError);
+    expect(() => subjectOf(StreamFrames, { root: 'r', id: '*' })).toThrow(RangeError);
     expect(() => subjectOf(Asked, { root: '*', node: 'n' })).toThrow(RangeError);
     expect(() => subjectOf(Asked, { root: 'r', node: '*' })).toThrow(RangeError);
   });

@@ -38,7 +38,8 @@ export type FrameKind = Frame['kind'];
 export const Head = z.object({ epoch: z.int().nonnegative(), seq: z.int().nonnegative() });
 export type Head = z.infer<typeof Head>;
 
-export const StreamFrame = event('stream.{id}.frame', Frame, { scope: 'mesh' });
+/** The next frames, in order: one while they come slowly, those of a few milliseconds when they come fast. */
+export const StreamFrames = event('stream.{id}.frames', z.array(Frame).min(1), { scope: 'mesh' });
 /** The frames behind `after`, oldest first, at most as many as fit in a message; `more` says to ask again. */
 export const StreamReplay = rpc(
   'stream.{id}.replay',

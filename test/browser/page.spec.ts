@@ -220,6 +220,28 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       }
     });
 
+    it('connection: after a crash of the mesh the answer is said to be lost, and can be asked again', async () => {
+      expected = /ERR_|WebSocket|Failed to load|404|503/;
+      const first = await startMesh({ OLLAMESH_ENGINE_URL: engine.url });
+      const page = await open(first.url);
+      try {
+        await ask(page, 'a long one');
+        await lastAnswer(page).getByText('word5').waitFor({ timeout: WAIT_MS });
+      } finally {
+        await first.crash();
+      }
+      const second = await startMesh({ OLLAMESH_ENGINE_URL: engine.url, OLLAMESH_GATEWAY_PORT: new URL(first.url).port });
+      try {
+        expect(second.url).toBe(first.url);
+        await lastAnswer(page).getByText('The mesh was restarted').waitFor({ timeout: WAIT_MS });
+        await lastAnswer(page).getByRole('button', { name: 'Try again' }).click({ timeout: WAIT_MS });
+        await ended(page);
+        expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
+      } finally {
+        await second.stop();
+      }
+    }, 60_000);
+
     it('markdown: what a model writes runs nothing, loads nothing and leaves code to copy', async () => {
       const page = await open(mesh.url);
       await ask(page, 'the traps');
@@ -242,6 +264,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     });
 
     it('markdown: the sanitiser by itself stops HTML that reached it', async () => {
+      expected = /Content Security Policy/; // The last fence speaks while the sanitiser reads what the first one would have kept out.
       const page = await open(mesh.url);
       const html = await page.evaluate(async () => {
         const load = (path: string) => import(path);

@@ -14,6 +14,8 @@ export interface RunningMesh {
   readonly url: string;
   /** Ends it as Ctrl-C does, and waits until it is gone. */
   stop(): Promise<void>;
+  /** Ends it without a word to anybody, as a crash does. */
+  crash(): Promise<void>;
 }
 
 /** @param settings more environment for the mesh, such as OLLAMESH_ENGINE_URL */
@@ -24,12 +26,12 @@ export async function startMesh(settings: NodeJS.ProcessEnv = {}): Promise<Runni
     cwd: folder, // No configuration file of ours is found from here.
     env: { ...process.env, NODE_OPTIONS: '', OLLAMESH_DATA_DIR: folder, OLLAMESH_GATEWAY_PORT: '0', ...settings },
   });
-  const stop = async () => {
-    await end(child);
+  const stop = async (signal: NodeJS.Signals = 'SIGINT') => {
+    await end(child, signal);
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    return { url: await readyUrl(child), stop };
+    return { url: await readyUrl(child), stop: () => stop(), crash: () => stop('SIGKILL') };
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -53,11 +55,11 @@ function readyUrl(child: ChildProcess): Promise<string> {
   });
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   const hard = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-  child.kill('SIGINT');
+  child.kill(signal);
   await exited;
   clearTimeout(hard);
 }

@@ -11,11 +11,12 @@ const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', arg
 try {
   const page = await browser.newPage({ viewport: { width: Number(width), height: 800 }, colorScheme });
   await page.goto(url);
-  for (const question of ['What is NATS?', 'How do I get started?']) {
+  for (const question of ['What happens if I join late?', 'How do I get started?']) {
     await page.getByLabel('Your question').fill(question);
     await page.keyboard.press('Enter');
     await page.locator('.turn:last-child .facts', { hasText: 'tokens' }).waitFor();
   }
+  await page.locator('#engine-word', { hasText: /^ready$/ }).waitFor();
   await page.waitForTimeout(300);
   await page.screenshot({ path: file });
 } finally {

@@ -5,6 +5,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Config, type ConfigInput, type EngineConfig } from '#config';
 import { createDockerDriver } from '../../apps/orchestrator/drivers/docker.js';
 import { type Candidate, isCandidate, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
+import { answerTo } from '../support/answers.js';
+import { ask } from '../support/http-client.js';
+import { startMesh } from '../support/mesh-process.js';
+import { createStream, viewOf } from '../support/stream-requests.js';
+import { until } from '../support/until.js';
 import { describeWithDocker } from './docker-daemon.js';
 import { BASE_IMAGE, buildEngineImage, buildImage, buildScriptImage, ENGINE_IMAGE } from './engine-image.js';
 import { ImageRegistry } from './image-registry.js';
@@ -264,6 +269,33 @@ describeWithDocker('docker driver', (daemon) => {
       expect(engine.lastLogLines()).toEqual(['not yet']);
     });
   });
+
+  it('mesh: asks the model in the container, survives its death, and takes the container along', async () => {
+    const mesh = await startMesh({
+      env: { OLLAMESH_ENGINE: 'docker', OLLAMESH_ENGINE_IMAGE: ENGINE_IMAGE, OLLAMESH_ENGINE_VOLUME: VOLUME, OLLAMESH_NODE: NODE, DOCKER_HOST: daemon().host },
+    });
+    const question = 'What is NATS?';
+    const answer = async () => {
+      const { id } = await createStream(mesh.url, { prompt: question });
+      return until('the stream ends', async () => {
+        const view = await viewOf(mesh.url, id);
+        return (view.done ?? view.error) && view;
+      });
+    };
+    try {
+      expect(mesh.facts).toContainEqual(expect.objectContaining({ what: 'engine', engine: expect.objectContaining({ state: 'ready', driver: 'docker' }) }));
+      expect(await answer()).toMatchObject({ text: answerTo(question), done: { finishReason: 'stop' } });
+
+      await daemon().cli('kill', CONTAINER);
+      await until('the death is told', () => mesh.facts.some((fact) => fact.what === 'engine' && fact.engine.state === 'restarting'));
+      await until('another container answers', async () => (await ask(`${mesh.url}/ready`)).status === 200, 60_000);
+      expect(await answer()).toMatchObject({ text: answerTo(question), done: { finishReason: 'stop' } });
+    } finally {
+      await mesh.stop();
+    }
+    expect(await names('ps', '--all', '--quiet', '--filter', `label=dev.ollamesh.node=${NODE}`)).toEqual([]);
+    expect(await volumes()).toEqual([VOLUME]);
+  }, 120_000);
 });
 
 /** Remembers what a start reported. */

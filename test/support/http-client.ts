@@ -102,7 +102,8 @@ export async function openSse(url: string, { headers, ...asked }: Asked = {}): P
 export async function readSse(url: string, asked: Asked = {}): Promise<StreamEvent[]> {
   const connection = await openSse(url, asked);
   await connection.ended;
-  if (connection.status === 200 && !connection.events.some(isTerminal)) throw new Error(`The stream ended without a terminal event: ${connection.text.slice(-500)}`);
+  if (connection.status !== 200) throw new Error(`Status ${connection.status} instead of an event stream: ${connection.text}`);
+  if (!connection.events.some(isTerminal)) throw new Error(`The stream ended without a terminal event: ${connection.text.slice(-500)}`);
   return connection.events;
 }
 

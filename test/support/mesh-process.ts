@@ -37,6 +37,8 @@ export async function startMesh({ args = [], env = {}, dataDir }: MeshOptions = 
   await untilSaid(program, '{"what":"ready"', 45_000);
   const facts = () => factsOf(program);
   const ready = facts().find((fact) => fact.what === 'ready');
+  const embedded = engineBelow(program.pid);
+  if (embedded !== undefined) adopt(embedded);
   if (!ready) throw new Error(`No "ready" among: ${program.stdout}`);
   return {
     url: ready.url,

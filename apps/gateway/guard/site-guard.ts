@@ -2,7 +2,7 @@
  * Keeps other sites' pages away from a gateway on loopback: a foreign Host (DNS rebinding) and a foreign or `null` Origin get
  * 403 with nothing in it, on every method and on the Socket.IO handshake. The rules are those of Ollama's server.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
 import type { NextFunction, Request, Response } from 'express';
 
@@ -32,7 +32,7 @@ export function isAllowedOrigin(origin: string | undefined, host: string | undef
 }
 
 /** True for a request that may go on. */
-export function isAllowed({ headers: { host, origin } }: IncomingMessage): boolean {
+export function isAllowed({ headers: { host, origin } }: Pick<IncomingMessage, 'headers'>): boolean {
   return isLocalHost(host) && isAllowedOrigin(origin, host);
 }
 
@@ -55,5 +55,16 @@ export function siteGuard(request: Request, response: Response, next: NextFuncti
       .end();
     return;
   }
+  if (request.method === 'OPTIONS') {
+    const message = 'OPTIONS is answered to preflights only, which carry an Origin.';
+    response.status(405).set('Allow', METHODS).json({ error: { code: 'invalid_request', message, retryable: false } });
+    return;
+  }
   next();
+}
+
+/** The same for the handshake of Socket.IO over HTTP, which does not pass through the gateway's own routes; upgrades have no response to write. */
+export function handshakeGuard(request: IncomingMessage, response: ServerResponse, next: () => void): void {
+  if (isAllowed(request) || request.headers.upgrade !== undefined) next();
+  else response.writeHead(403).end();
 }

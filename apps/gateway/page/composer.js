@@ -18,8 +18,8 @@ export class Composer {
     this.#stop.addEventListener('click', onStop);
     this.#field.addEventListener('input', () => this.#fit());
     this.#field.addEventListener('keydown', (event) => {
-      // While a character is being composed (Japanese, Chinese, …), Enter belongs to the composition.
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      // While a character is being composed (Japanese, Chinese, …), Enter belongs to the composition; Safari says so by 229 alone.
+      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       this.#submit();
     });

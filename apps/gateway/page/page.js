@@ -40,12 +40,12 @@ function drawChat() {
 function listenToMesh() {
   const news = new EventSource('/events');
   const on = (event, take) => news.addEventListener(event, ({ data }) => take(JSON.parse(data)));
-  let engineStates = '';
+  const known = new Map();
   on('engine', (engine) => {
     mesh.takeEngine(engine);
-    const states = `${engine.node} ${engine.state} ${JSON.stringify(engine.models)}`;
-    if (states !== engineStates) void models.refresh(); // An engine that comes or goes brings or takes its models.
-    engineStates = states;
+    const now = `${engine.state} ${JSON.stringify(engine.models)}`;
+    if (known.get(engine.node) !== now) void models.refresh(); // An engine that comes or goes brings or takes its models.
+    known.set(engine.node, now);
   });
   on('hardware', (hardware) => mesh.takeHardware(hardware));
   on('pull', (progress) => pulls.take(progress));

@@ -6,6 +6,8 @@ const ANSWER_MS = 20_000;
 const JOIN_AGAIN_MS = 2_000;
 const JOIN_TRIES = 4;
 const NO_ANSWER = { code: 'unavailable', message: 'The gateway did not answer. Is it still running?', retryable: true };
+const LOST = { code: 'producer_lost', message: 'The mesh was restarted, and the rest of this answer is lost.', retryable: true };
+const UNKNOWN = new Set(['stream_not_found', 'stream_gone']);
 
 export class Streams {
   /** Every stream somebody on this page looks at: `{state, listeners}` by id. */
@@ -75,7 +77,7 @@ export class Streams {
     } catch (error) {
       if (!this.#socket.connected) return; // The next connection joins again.
       if (error.retryable && tries > 1) setTimeout(() => this.#join(id, tries - 1), JOIN_AGAIN_MS);
-      else this.#change(id, withFailure, { error });
+      else this.#change(id, withFailure, { error: entry.state.position && UNKNOWN.has(error.code) ? LOST : error });
     }
   }
 

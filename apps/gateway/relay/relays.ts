@@ -72,9 +72,10 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * Starts a generation as a stream that lives on its own.
+   * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, ...generation }: CreateStream): Promise<CreatedStream> {
+  async create({ model, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
     const ownerToken = randomBytes(24).toString('base64url');
@@ -83,7 +84,7 @@ export class Relays implements OnApplicationBootstrap {
       const started = await this.#bus.call(
         InferenceStart,
         { streamId: id, epoch: 1, ownerTokenHash: hash(ownerToken), generation, ...(model !== undefined && { model }) },
-        { node: this.#mesh.nodeForInference() },
+        { node: this.#mesh.nodeForInference(), traceparent },
       );
       relay.model = started.model;
       return { id, ownerToken, model: started.model };

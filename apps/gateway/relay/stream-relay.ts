@@ -4,7 +4,7 @@
  * until it can take a catch-up. relays.ts owns lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, StreamFrame, StreamReplay, type StreamView } from '#contracts';
+import { type ErrorBody, type Frame, type Head, MeshError, StreamFrames, StreamReplay, type StreamView } from '#contracts';
 import { StreamLog, comparePositions, formatPosition } from '#streams';
 import type { Audience, Transport, Update, Viewer } from './viewer.js';
 
@@ -49,7 +49,7 @@ export class StreamRelay {
     public model: string,
   ) {
     this.#context = context;
-    this.#subscription = context.bus.subscribe(StreamFrame, (frame) => this.#receive(frame), { id });
+    this.#subscription = context.bus.subscribe(StreamFrames, (frames) => this.#receive(frames), { id });
   }
 
   get head(): Head {
@@ -163,14 +163,14 @@ export class StreamRelay {
     await this.#subscription.drain();
   }
 
-  #receive(frame: Frame): void {
+  #receive(frames: readonly Frame[]): void {
     if (this.#waiting) {
-      if (this.#waiting.length < MAX_WAITING_FRAMES) this.#waiting.push(frame);
+      if (this.#waiting.length < MAX_WAITING_FRAMES) this.#waiting.push(...frames);
       return;
     }
-    const applied = this.#log.apply(frame);
-    if (applied === 'applied') this.#changed();
-    else if (applied === 'gap') void this.repair();
+    const outcomes = frames.map((frame) => this.#log.apply(frame));
+    if (outcomes.includes('applied')) this.#changed();
+    if (outcomes.includes('gap')) void this.repair();
   }
 
   /** Sends at once while quiet; otherwise the frames of one window travel together. */

@@ -31,7 +31,7 @@ export class StreamsController {
   @ApiOperation({ summary: 'Start a generation, to watch by its id (application/json) or at once (text/event-stream)' })
   @ApiProduces('application/json', 'text/event-stream')
   async create(@Body({ schema: CreateStream }) generation: CreateStream, @Req() request: Request, @Res() response: Response): Promise<void> {
-    const created = await this.relays.create(generation);
+    const created = await this.relays.create(generation, request.get('traceparent'));
     response.location(`/streams/${created.id}`);
     if (request.accepts(['application/json', 'text/event-stream']) !== 'text/event-stream') {
       response.status(201).json(created);

@@ -77,7 +77,9 @@ function answer<Schema extends z.ZodType, Result extends object>(
   schema: Schema,
   run: (request: z.output<Schema>) => Promise<Result>,
 ): void {
-  const listener = async (request: unknown, ack: unknown) => {
+  const listener = async (...sent: unknown[]) => {
+    const ack = sent.at(-1); // Wherever the client put the request, or whether it sent one at all.
+    const [request] = typeof ack === 'function' ? sent.slice(0, -1) : sent;
     const reply = (outcome: Ack<Result> | { ok: false; error: ErrorBody }) => {
       if (typeof ack === 'function') (ack as (outcome: unknown) => void)(outcome);
     };
