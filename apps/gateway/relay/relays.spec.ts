@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Bus, Subscription } from '#bus';
 import { Config } from '#config';
-import { type Frame, InferenceStart, MeshError, StreamCancel, StreamFrame, StreamReplay } from '#contracts';
+import { type Frame, InferenceStart, MeshError, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
 import { Logger } from '#runtime';
 import { FakeViewer } from '../../../test/fakes/fake-viewer.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
@@ -46,7 +46,7 @@ class FakeProducer {
 
   #frame(frame: Frame, lost: boolean): void {
     this.frames.push(frame);
-    if (!lost) this.bus.publish(StreamFrame, frame, { id: this.id });
+    if (!lost) this.bus.publish(StreamFrames, [frame], { id: this.id });
   }
 }
 
