@@ -15,7 +15,9 @@ beforeAll(async () => {
   bus = await TestBus.start();
   here = await bus.connect('gateway', 'here');
 });
-beforeEach(() => (view = new MeshView(here)));
+beforeEach(() => {
+  view = new MeshView(here);
+});
 afterAll(() => bus.close());
 
 function engine(node: string, state: EngineStateName, reason = 'Because.'): MeshNews & { event: 'engine' } {

@@ -31,7 +31,7 @@ export class ProgressBar {
 
 function bar(progress: PullProgress): string {
   if (progress.totalBytes === 0) return `${progress.model}  ${progress.step}`;
-  const filled = Math.round((progress.completedBytes / progress.totalBytes) * WIDTH);
+  const filled = Math.round(share(progress) * WIDTH);
   return `${progress.model}  ${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}  ${amounts(progress)}`;
 }
 
@@ -39,14 +39,20 @@ function plain(progress: PullProgress): string {
   return progress.totalBytes === 0 ? `${progress.model}: ${progress.step}` : `${progress.model}: ${amounts(progress)}`;
 }
 
-function amounts({ completedBytes, totalBytes, bytesPerSecond, etaSeconds }: PullProgress): string {
-  const percent = Math.floor((completedBytes / totalBytes) * 100);
+/** How much is here, 0 to 1: an engine may announce a layer after its first bytes. */
+function share({ completedBytes, totalBytes }: PullProgress): number {
+  return Math.min(1, completedBytes / totalBytes);
+}
+
+function amounts(progress: PullProgress): string {
+  const { totalBytes, bytesPerSecond, etaSeconds } = progress;
+  const percent = Math.floor(share(progress) * 100);
   const speed = bytesPerSecond > 0 ? `, ${(bytesPerSecond / 1e6).toFixed(1)} MB/s` : '';
   const eta = etaSeconds === undefined ? '' : `, ${duration(etaSeconds)} left`;
   return `${percent} % of ${(totalBytes / 1e6).toFixed(1)} MB${speed}${eta}`;
 }
 
 function duration(seconds: number): string {
-  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
   return seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3_600).toFixed(1)} h`;
 }
