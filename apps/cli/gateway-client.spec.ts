@@ -12,7 +12,7 @@ const EVENT = {
   done: (position: string) => event('done', { streamId: ID, position, finishReason: 'stop', counters: {} }),
 };
 
-function event(name: string, data: { position: string }): string {
+function event(name: string, data: Extract<StreamEvent, object>['data']): string {
   return `id: ${data.position}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
