@@ -14,7 +14,8 @@ function pathIn(dataDir: string): string {
 export async function writeRunFile(dataDir: string, run: RunFile): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const temporary = `${pathIn(dataDir)}.${process.pid}`;
-  await writeFile(temporary, `${JSON.stringify(run)}\n`, { mode: 0o600 });
+  await rm(temporary, { force: true }); // One that a crash left would keep its own mode.
+  await writeFile(temporary, `${JSON.stringify(run)}\n`, { mode: 0o600, flag: 'wx' });
   await rename(temporary, pathIn(dataDir));
 }
 

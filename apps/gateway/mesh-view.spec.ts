@@ -1,68 +1,88 @@
-/** What the gateway knows of the nodes: the last word of each, and where a generation goes. */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+/** What the gateway knows of the nodes: who generates, what newcomers are told, and that it stays bounded. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Bus } from '#bus';
-import { type Engine, EngineDescribe, RollCall } from '#contracts';
-import { engineAt } from '../../test/fakes/model-manager-parts.js';
+import { type Engine, EngineDescribe, type EngineStateName, RollCall } from '#contracts';
 import { TestBus, eventually } from '../../test/fakes/test-bus.js';
 import { type MeshNews, MeshView } from './mesh-view.js';
 
-let net: TestBus;
-let bus: Bus;
+const MAX_NODES = 10_000;
+
+let bus: TestBus;
+let here: Bus;
 let view: MeshView;
 
-beforeEach(async () => {
-  net = await TestBus.start();
-  bus = await net.connect('gateway');
-  view = new MeshView(bus);
+beforeAll(async () => {
+  bus = await TestBus.start();
+  here = await bus.connect('gateway', 'here');
 });
-afterEach(() => net.close());
+beforeEach(() => {
+  view = new MeshView(here);
+});
+afterAll(() => bus.close());
 
-const tell = (engine: Engine) => view.take({ event: 'engine', data: engine });
-const ready = (node: string) => engineAt('http://127.0.0.1:1', node);
-const away = (node: string) => engineAt(undefined, node);
+function engine(node: string, state: EngineStateName, reason = 'Because.'): MeshNews & { event: 'engine' } {
+  return { event: 'engine', data: { node, state, reason, since: '2026-01-01T00:00:00.000Z', choices: [], models: [] } satisfies Engine };
+}
 
 describe('mesh view', () => {
-  it('inference: goes to this node if its engine is ready, else to one whose engine is, else here', () => {
-    expect(view.nodeForInference()).toBe('local');
-    tell(away('local'));
-    tell(ready('gpu-1'));
-    expect(view.nodeForInference()).toBe('gpu-1');
-    tell(ready('local'));
-    expect(view.nodeForInference()).toBe('local');
-    tell(away('local'));
-    tell(away('gpu-1'));
-    expect(view.nodeForInference()).toBe('local');
-  });
-
-  it('news: the last word of each node counts, and listeners hear it until they stop', () => {
-    const heard: MeshNews[] = [];
-    const stop = view.listen((news) => void heard.push(news));
-    tell(away('local'));
-    tell(ready('local'));
-    stop();
-    tell(ready('gpu-1'));
-    expect(heard).toHaveLength(2);
-    expect(view.latest().map(({ data }) => [data.node, 'state' in data && data.state])).toEqual([['local', 'ready'], ['gpu-1', 'ready']]);
-  });
-
-  it('engines: nobody heard of yet is asked', async () => {
-    await expect(view.engines()).rejects.toMatchObject({ code: 'unavailable', details: { app: 'orchestrator' } });
-    const orchestrator = await net.connect('orchestrator');
-    orchestrator.serve(EngineDescribe, () => ready('local'));
-    await orchestrator.flush();
-    expect(await view.engines()).toEqual([ready('local')]);
-  });
-
-  it('roll: called at the start and after every reconnect', async () => {
-    const other = await net.connect('orchestrator');
-    let calls = 0;
-    other.subscribe(RollCall, () => void calls++);
+  it('roll call: it asks everyone for their state at the start', async () => {
+    const calls: unknown[] = [];
+    const other = await bus.connect('orchestrator', 'there');
+    other.subscribe(RollCall, (call) => void calls.push(call));
     await other.flush();
     view.onApplicationBootstrap();
-    await eventually(() => calls === 1);
-    const called = new Promise<void>((resolve) => bus.onReconnect(resolve));
-    await net.restart();
-    await called;
-    await eventually(() => bus.connected && other.connected);
+    await eventually(() => calls.length === 1);
+    expect(calls).toEqual([{ by: 'here' }]);
+  });
+
+  it.each<[string, [string, EngineStateName][], string]>([
+    ['nothing is known', [], 'here'],
+    ['its own engine is ready', [['there', 'ready'], ['here', 'ready']], 'here'],
+    ['only others are ready', [['here', 'starting'], ['there', 'failed'], ['yonder', 'ready']], 'yonder'],
+    ['several others are ready', [['there', 'ready'], ['yonder', 'ready']], 'there'],
+    ['none is ready', [['there', 'degraded'], ['here', 'failed']], 'here'],
+  ])('inference: when %s', (_when, states, node) => {
+    for (const [name, state] of states) view.take(engine(name, state));
+    expect(view.nodeForInference()).toBe(node);
+  });
+
+  it('inference: the last word of a node counts', () => {
+    view.take(engine('there', 'ready'));
+    view.take(engine('there', 'stopped'));
+    view.take(engine('here', 'absent'));
+    expect(view.nodeForInference()).toBe('here');
+  });
+
+  it('latest: the last word of every node, and listeners hear each until they stop', () => {
+    const heard: string[] = [];
+    const stop = view.listen(({ event, data }) => void heard.push(`${event} ${data.node}`));
+    view.take(engine('there', 'starting'));
+    view.take(engine('there', 'ready', 'It answers.'));
+    stop();
+    view.take(engine('here', 'absent'));
+    expect(heard).toEqual(['engine there', 'engine there']);
+    expect(view.latest()).toMatchObject([
+      { event: 'engine', data: { node: 'there', state: 'ready', reason: 'It answers.' } },
+      { event: 'engine', data: { node: 'here', state: 'absent' } },
+    ]);
+  });
+
+  it('engines: asks its own orchestrator when it has heard of none', async () => {
+    const orchestrator = await bus.connect('orchestrator', 'here');
+    await expect(view.engines()).rejects.toMatchObject({ code: 'unavailable' });
+    orchestrator.serve(EngineDescribe, () => engine('here', 'ready').data);
+    await orchestrator.flush();
+    expect(await view.engines()).toMatchObject([{ node: 'here', state: 'ready' }]);
+    view.take(engine('there', 'absent'));
+    expect((await view.engines()).map(({ node }) => node)).toEqual(['here', 'there']);
+  });
+
+  it('bound: more nodes than it remembers change nothing for those it knows', () => {
+    for (let node = 0; node < MAX_NODES + 5; node++) view.take(engine(`node-${node}`, 'absent'));
+    expect(view.latest()).toHaveLength(MAX_NODES);
+    view.take(engine('node-0', 'ready'));
+    view.take(engine('one-more', 'ready'));
+    expect(view.nodeForInference()).toBe('node-0');
+    expect(view.latest()).toHaveLength(MAX_NODES);
   });
 });

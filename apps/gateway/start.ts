@@ -67,9 +67,10 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   app.get(SocketIoDoor).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {
-    // Viewers first, while they can still be told; what talks after that is cut.
+    // Whoever is cut comes back at once: nobody may be answered here any more by then. Socket.IO clients reconnect by
+    // themselves when their transport closes, but not when they are told to disconnect.
+    server.close();
     await app.get(Relays).sayFarewell();
-    io.disconnectSockets(true);
     io.engine.close();
     const force = setTimeout(() => server.closeAllConnections(), FORCE_CLOSE_MS);
     await app.close();

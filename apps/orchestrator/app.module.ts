@@ -24,14 +24,15 @@ import { RequiredModels } from './required-models.js';
     { provide: RequiredModels, inject: [Bus, CONFIG], useFactory: (bus: Bus, { models }: LoadedConfig) => new RequiredModels(bus, models) },
     {
       provide: DRIVERS,
-      inject: [CONFIG],
-      useFactory: ({ engine, dataDir, node }: LoadedConfig) => driversFor(engine.driver, [
+      inject: [CONFIG, RequiredModels],
+      useFactory: ({ engine, dataDir, node }: LoadedConfig, { wanted }: RequiredModels) => driversFor(engine.driver, [
         createExternalDriver(engine),
         createDockerDriver({ config: engine, node, dockerHost: environment()['DOCKER_HOST'] }),
         createEmbeddedDriver({
           config: engine,
           program: join(packageRoot(), 'dist/apps/embedded-engine/main.js'),
           store: join(dataDir, 'engine'),
+          wanted,
         }),
       ]),
     },

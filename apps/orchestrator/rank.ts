@@ -34,7 +34,7 @@ function choiceOf(answer: Candidate | NotMe, best: Candidate | undefined): Engin
 
 function whyNot(answer: Candidate, best: Candidate | undefined): string {
   const wish = `To use it: engine.driver "${answer.driver}".`;
-  if (best?.attached) return `Not needed: an engine runs already. ${wish}`;
+  if (best?.attached) return `Not needed: another engine is named or runs already. ${wish}`;
   if (best?.gpu && !answer.gpu) return `Another engine can use the GPU. ${wish}`;
   if (best?.downloadBytes === 0 && answer.downloadBytes !== 0) return `It would have to be downloaded first. ${wish}`;
   return `In reserve. ${wish}`;

@@ -1,49 +1,61 @@
-/** A viewer that remembers what it was shown, and can be as slow as a test wants. */
+/** A viewer in memory that notes what it is told and can be slow; what it shows follows docs/PROTOCOL.md, not libs/streams. */
 import type { Audience, Transport, Update, Viewer } from '../../apps/gateway/relay/viewer.js';
-
-export class FakeTransport implements Transport {
-  createAudience(): Audience {
-    const viewers = new Set<FakeViewer>();
-    return {
-      get size() {
-        return viewers.size;
-      },
-      add: (viewer) => void viewers.add(viewer as FakeViewer),
-      delete: (viewer) => void viewers.delete(viewer as FakeViewer),
-      send: (update) => {
-        for (const viewer of viewers) viewer.send(update);
-      },
-      keepAlive: () => undefined,
-    };
-  }
-}
 
 export class FakeViewer implements Viewer {
   readonly updates: Update[] = [];
-  slow = false;
+  /** True: more waits for it than it may. */
+  behind = false;
   ended = false;
   disconnected = false;
   #drained: (() => void) | undefined;
 
-  constructor(readonly transport: FakeTransport = new FakeTransport()) {}
+  constructor(readonly transport: FakeTransport) {}
+
+  get events(): string[] {
+    return this.updates.map(({ event }) => event);
+  }
+
+  get text(): string {
+    let text = '';
+    for (const update of this.updates) {
+      if (update.event === 'done' || update.event === 'failed') continue;
+      const said = update.data.parts.map((part) => (part.kind === 'text' ? part.text : '')).join('');
+      text = update.event === 'snapshot' ? said : text + said;
+    }
+    return text;
+  }
+
+  get position(): string | undefined {
+    return this.updates.at(-1)?.data.position;
+  }
+
+  get terminals(): Update[] {
+    return this.updates.filter(({ event }) => event === 'done' || event === 'failed');
+  }
 
   isBehind(): boolean {
-    return this.slow;
+    return this.behind;
   }
 
   onceDrained(listener: () => void): void {
     this.#drained = listener;
   }
 
-  /** Takes all that waited for it. */
-  catchUp(): void {
-    this.slow = false;
-    this.#drained?.();
+  /** True while the relay waits for it. */
+  get parked(): boolean {
+    return this.#drained !== undefined;
+  }
+
+  /** Takes what waits. */
+  drain(): void {
+    const drained = this.#drained;
     this.#drained = undefined;
+    this.behind = false;
+    drained?.();
   }
 
   send(update: Update): void {
-    this.updates.push(update);
+    this.updates.push(structuredClone(update));
   }
 
   end(): void {
@@ -53,18 +65,41 @@ export class FakeViewer implements Viewer {
   disconnect(): void {
     this.disconnected = true;
   }
+}
 
-  /** The text as a viewer has it: a snapshot replaces, a delta appends. */
-  get text(): string {
-    let text = '';
-    for (const { event, data } of this.updates) {
-      if (event === 'snapshot') text = '';
-      if (event === 'snapshot' || event === 'delta') for (const part of data.parts) if (part.kind === 'text') text += part.text;
-    }
-    return text;
+class FakeAudience implements Audience {
+  readonly #viewers = new Set<FakeViewer>();
+
+  constructor(private readonly transport: FakeTransport) {}
+
+  get size(): number {
+    return this.#viewers.size;
   }
 
-  get last(): Update | undefined {
-    return this.updates.at(-1);
+  add(viewer: FakeViewer): void {
+    this.#viewers.add(viewer);
+  }
+
+  delete(viewer: FakeViewer): void {
+    this.#viewers.delete(viewer);
+  }
+
+  send(update: Update): void {
+    this.transport.encodings++;
+    for (const viewer of this.#viewers) viewer.send(update);
+  }
+
+  keepAlive(): void {
+    this.transport.keepAlives++;
+  }
+}
+
+export class FakeTransport implements Transport {
+  /** Updates that were encoded for an audience. */
+  encodings = 0;
+  keepAlives = 0;
+
+  createAudience(): Audience {
+    return new FakeAudience(this);
   }
 }

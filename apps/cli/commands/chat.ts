@@ -6,6 +6,7 @@ import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mes
 import type { GatewayClient } from '../gateway-client.js';
 import { withMeshOptions } from '../settings.js';
 import { exitCodeOf } from '../shutdown.js';
+import { AnswerText } from '../view/answer-text.js';
 import { startUpView } from '../view/choose-view.js';
 
 const ENGINE_PATIENCE_MS = 60_000;
@@ -57,18 +58,14 @@ async function converse(ask: (messages: ChatMessage[]) => Promise<string>): Prom
 async function answer(client: GatewayClient, messages: ChatMessage[], { model, system }: ChatOptions, started: (stop: () => Promise<void>) => void): Promise<string> {
   const { id, ownerToken } = await client.createStream({ messages, ...(model !== undefined && { model }), ...(system !== undefined && { system }) });
   started(() => client.cancel(id, ownerToken));
-  let text = '';
-  for await (const { event, data } of client.watch(id, new AbortController().signal)) {
-    if (event === 'failed') throw MeshError.fromBody(data.error);
-    if (event === 'done') break;
-    for (const part of data.parts) {
-      if (part.kind !== 'text') continue;
-      text += part.text;
-      process.stdout.write(part.text);
-    }
+  const shown = new AnswerText();
+  for await (const event of client.watch(id, new AbortController().signal)) {
+    if (event.event === 'failed') throw MeshError.fromBody(event.data.error);
+    if (event.event === 'done') break;
+    process.stdout.write(shown.take(event));
   }
   process.stdout.write('\n');
-  return text;
+  return shown.text;
 }
 
 async function readAll(input: NodeJS.ReadableStream): Promise<string> {

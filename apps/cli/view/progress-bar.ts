@@ -39,7 +39,7 @@ function plain(progress: PullProgress): string {
   return progress.totalBytes === 0 ? `${progress.model}: ${progress.step}` : `${progress.model}: ${amounts(progress)}`;
 }
 
-/** 0 to 1, whatever was reported. */
+/** How much is here, 0 to 1: an engine may announce a layer after its first bytes. */
 function share({ completedBytes, totalBytes }: PullProgress): number {
   return Math.min(1, completedBytes / totalBytes);
 }
@@ -53,6 +53,6 @@ function amounts(progress: PullProgress): string {
 }
 
 function duration(seconds: number): string {
-  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
   return seconds < 5_400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3_600).toFixed(1)} h`;
 }

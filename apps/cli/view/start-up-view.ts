@@ -116,7 +116,8 @@ export class TextView implements View {
   }
 
   #style(style: Style, text: string): string {
-    return this.#colour ? styleText(style, text, { validateStream: false }) : text; // Whether this stream shows colours was decided already.
+    // Whether this view's stream shows colours has been decided; the library would look at standard output.
+    return this.#colour ? styleText(style, text, { validateStream: false }) : text;
   }
 }
 

@@ -27,8 +27,9 @@ export function isAllowedOrigin(origin: string | undefined, host: string | undef
   const url = new URL(origin);
   if (APP_SCHEMES.has(url.protocol)) return true;
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return false;
+  if (url.username !== '' || url.password !== '' || url.pathname !== '/') return false; // No browser says that.
   const name = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  return name === 'localhost' || name === '0.0.0.0' || name === '::1' || name.startsWith('127.') && isIP(name) === 4 || url.host === host;
+  return name === 'localhost' || name === '0.0.0.0' || name === '::1' || name.startsWith('127.') && isIP(name) === 4 || url.host === host?.toLowerCase();
 }
 
 /** True for a request that may go on. */

@@ -1,299 +1,464 @@
-/** The relay on a real bus, with a producer that loses frames and viewers that are slow: nobody ever sees a gap or a word twice. */
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { Bus, Subscription } from '#bus';
-import { Config } from '#config';
-import { type Frame, InferenceStart, MeshError, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
-import { Logger } from '#runtime';
-import { FakeViewer } from '../../../test/fakes/fake-viewer.js';
+/** The relay on a real bus: what viewers see of a stream whatever the bus loses, whenever they come, and however it ends. */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Bus } from '#bus';
+import { MeshError } from '#contracts';
+import { type FakeGateway, openGateway } from '../../../test/fakes/fake-gateway.js';
+import { DONE, FakeProducer, type FakeStream, token } from '../../../test/fakes/fake-producer.js';
+import type { FakeViewer } from '../../../test/fakes/fake-viewer.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
-import { MeshView } from '../mesh-view.js';
-import { Relays } from './relays.js';
 
-/** A producer whose frames are published only where a test says so. */
-class FakeProducer {
-  readonly frames: Frame[] = [];
-  replays = 0;
-  #served: Subscription[] = [];
+let bus: TestBus;
+let producerBus: Bus;
+let producer: FakeProducer;
+const gateways: FakeGateway[] = [];
 
-  constructor(private readonly bus: Bus, readonly id: string) {
-    this.#served = [
-      bus.serve(StreamReplay, ({ after }) => {
-        this.replays++;
-        return { model: 'tiny:latest', frames: this.frames.slice(after.seq), head: this.head, more: false };
-      }, { id }),
-      bus.serve(StreamCancel, ({ ownerTokenHash }) => {
-        if (ownerTokenHash.length !== 64) throw new MeshError('forbidden', 'No.');
-        return {};
-      }, { id }),
-    ];
-  }
-
-  get head() {
-    return { epoch: 1, seq: this.frames.length };
-  }
-
-  say(text: string, { lost = false } = {}): void {
-    this.#frame({ epoch: 1, seq: this.frames.length + 1, kind: 'token', text }, lost);
-  }
-
-  finish({ lost = false } = {}): void {
-    this.#frame({ epoch: 1, seq: this.frames.length + 1, kind: 'done', finishReason: 'stop', counters: { eval_count: 1 } }, lost);
-  }
-
-  async vanish(): Promise<void> {
-    await Promise.all(this.#served.map((served) => served.drain()));
-  }
-
-  #frame(frame: Frame, lost: boolean): void {
-    this.frames.push(frame);
-    if (!lost) this.bus.publish(StreamFrames, [frame], { id: this.id });
-  }
-}
-
-let net: TestBus;
-let bus: Bus;
-let manager: Bus;
-let relays: Relays;
-let producers: Map<string, FakeProducer>;
-
-function relaysWith(limits: object): Relays {
-  const config = Config.parse({ gateway: { limits } });
-  return new Relays(bus, new MeshView(bus), new Logger({ app: 'gateway', level: 'fatal', format: 'line' }), config);
-}
-
-beforeEach(async () => {
-  net = await TestBus.start();
-  [bus, manager, producers] = [await net.connect('gateway'), await net.connect('model-manager'), new Map()];
-  manager.serve(InferenceStart, ({ streamId }) => {
-    producers.set(streamId, new FakeProducer(manager, streamId));
-    return { model: 'tiny:latest' };
-  });
-  await manager.flush();
-  relays = relaysWith({});
+beforeAll(async () => {
+  bus = await TestBus.start();
+  producerBus = await bus.connect('model-manager');
+  producer = new FakeProducer(producerBus);
 });
 afterEach(async () => {
-  await relays.sayFarewell();
-  jest.useRealTimers();
-  await net.close();
+  producer.refuseWith = undefined;
+  producer.startMs = 0;
+  await Promise.all(gateways.splice(0).map(({ relays }) => relays.sayFarewell()));
 });
+afterAll(() => bus.close());
 
-async function stream() {
-  const created = await relays.create({ prompt: 'hi' });
-  const producer = producers.get(created.id);
-  if (!producer) throw new Error('no producer was asked');
-  await manager.flush();
-  const relay = await relays.get(created.id);
-  const viewer = new FakeViewer();
-  relay.join(viewer);
-  return { ...created, producer, relay, viewer };
+async function open(options: Parameters<typeof openGateway>[1] = {}): Promise<FakeGateway> {
+  const gateway = openGateway(await bus.connect('gateway'), options);
+  gateways.push(gateway);
+  return gateway;
 }
 
-describe('relays', () => {
-  it('frames: reach a viewer in order, and the end lets it go', async () => {
-    const { producer, viewer, model } = await stream();
-    for (const word of ['one ', 'two ', 'three']) producer.say(word);
-    producer.finish();
-    await eventually(() => viewer.ended);
-    expect(model).toBe('tiny:latest');
-    expect(viewer.text).toBe('one two three');
-    expect(viewer.updates.filter(({ event }) => event === 'done')).toHaveLength(1);
-    expect(viewer.last).toMatchObject({ event: 'done', data: { position: '1-4', finishReason: 'stop', counters: { eval_count: 1 } } });
+/** A stream that this gateway created. */
+async function start({ relays }: FakeGateway): Promise<FakeStream> {
+  const { id } = await relays.create({ prompt: 'x' });
+  return producer.stream(id);
+}
+
+const newId = () => randomBytes(18).toString('base64url');
+
+async function failure(promise: Promise<unknown>): Promise<MeshError> {
+  const thrown: unknown = await promise.then(() => undefined, (error: unknown) => error);
+  if (!(thrown instanceof MeshError)) throw new Error(`expected a MeshError, got ${String(thrown)}`);
+  return thrown;
+}
+
+describe('relay', () => {
+  it('join: whoever comes in the middle gets a snapshot and then the rest', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const early = await gateway.watch(stream.id);
+    stream.say(token('one '), token('two '));
+    await eventually(() => early.text === 'one two ');
+    const late = await gateway.watch(stream.id);
+    expect(late.updates).toEqual([
+      { event: 'snapshot', data: { streamId: stream.id, model: 'tiny:latest', position: '1-2', recovered: true, parts: [{ kind: 'text', text: 'one two ' }] } },
+    ]);
+    stream.say(token('three'), DONE);
+    await eventually(() => early.ended && late.ended);
+    for (const viewer of [early, late]) {
+      expect(viewer.text).toBe('one two three');
+      expect(viewer.updates.at(-1)).toEqual({ event: 'done', data: { streamId: stream.id, position: '1-4', finishReason: 'stop', counters: {} } });
+      expect(viewer.terminals).toHaveLength(1);
+    }
+    expect(late.events).not.toContain('failed');
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 1 });
   });
 
-  it('gap: frames lost in the middle are asked for again, and shown once', async () => {
-    const { producer, viewer } = await stream();
-    producer.say('one ');
-    producer.say('two ', { lost: true });
-    producer.say('three ', { lost: true });
-    producer.say('four');
-    producer.finish();
-    await eventually(() => viewer.ended);
-    expect(viewer.text).toBe('one two three four');
+  it('join: what is broadcast is encoded once for all of a transport', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const viewers = await Promise.all(Array.from({ length: 20 }, () => gateway.watch(stream.id)));
+    expect(gateway.relays.viewers).toBe(20);
+    stream.say(token('hello'));
+    await eventually(() => viewers.every(({ text }) => text === 'hello'));
+    expect(gateway.transport.encodings).toBe(1);
   });
 
-  it('gap: the last frames lost are repaired by the beat, and a beat at the head asks nothing', async () => {
-    const { id, producer, viewer } = await stream();
-    producer.say('one ');
+  it('status: what the stream waits for is told until content comes', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    stream.say({ kind: 'loading', model: 'tiny:latest' });
+    await eventually(() => viewer.events.includes('delta'));
+    expect(viewer.updates.at(-1)).toMatchObject({ event: 'delta', data: { parts: [], status: { kind: 'loading' } } });
+    stream.say(token('a'));
+    await eventually(() => viewer.text === 'a');
+    expect(viewer.updates.at(-1)?.data).not.toHaveProperty('status');
+  });
+
+  it('gap: frames that the bus lost are fetched and nobody notices', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    stream.say(token('a'));
+    stream.add(token('b'));
+    stream.add(token('c'));
+    stream.say(token('d'), DONE);
+    await eventually(() => viewer.ended);
+    expect(viewer.text).toBe('abcd');
+    expect(viewer.events.filter((event) => event === 'snapshot')).toHaveLength(1);
+  });
+
+  it('gap: a replay that comes in pieces is fetched to its end', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    stream.replayFrames = 2;
+    const viewer = await gateway.watch(stream.id);
+    for (const letter of 'abcdefg') stream.add(token(letter));
+    stream.say(DONE);
+    await eventually(() => viewer.ended);
+    expect(viewer.text).toBe('abcdefg');
+  });
+
+  it('beat: a lost end is noticed by the beat that is ahead', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    stream.say(token('a'));
+    await eventually(() => viewer.text === 'a');
+    stream.beat();
+    await producerBus.flush();
+    stream.add(token('b'));
+    stream.add(DONE);
+    stream.beat();
+    await eventually(() => viewer.ended);
+    expect(viewer.text).toBe('ab');
+    expect(stream.replays).toBe(1); // The beat that was not ahead asked for nothing.
+  });
+
+  it('replay: frames that come meanwhile wait, and nothing is doubled', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    stream.add(token('a'));
+    stream.say(token('b')); // A gap: the replay begins, and holds.
+    await eventually(() => stream.replays === 1);
+    stream.say(token('c'), token('d'), DONE);
+    await producerBus.flush();
+    await sleep(20);
+    expect(viewer.text).toBe('');
+    release();
+    await eventually(() => viewer.ended);
+    expect(viewer.text).toBe('abcd');
+    expect(viewer.terminals).toHaveLength(1);
+  });
+
+  it('attempt: another attempt of the answer replaces the first one', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    stream.say(token('first'));
+    await eventually(() => viewer.text === 'first');
+    const before = viewer.position;
+    stream.restart();
+    stream.say(token('second'));
+    await eventually(() => viewer.text === 'second');
+    const resumed = await gateway.watch(stream.id, before);
+    expect(resumed.updates).toMatchObject([{ event: 'snapshot', data: { recovered: false } }]);
+  });
+});
+
+describe('producer lost', () => {
+  const timings = { tickMs: 10, producerLostMs: 100, busLostMs: 3_600_000 };
+
+  it('beats: a stream without them ends with a retryable error, once, and is told to later viewers', async () => {
+    const gateway = await open({ timings });
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    stream.say(token('half'));
+    await eventually(() => viewer.ended);
+    expect(viewer.text).toBe('half');
+    expect(viewer.terminals).toMatchObject([{ event: 'failed', data: { position: '1-2', error: { code: 'producer_lost', retryable: true } } }]);
+    stream.say(token('more'), DONE); // It was only slow: its viewers have been told an end.
+    await producerBus.flush();
+    const late = await gateway.watch(stream.id);
+    expect(late.events).toEqual(['snapshot', 'failed']);
+    expect(viewer.terminals).toHaveLength(1);
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 1 });
+  });
+
+  it('beats: a stream that has them lives', async () => {
+    const gateway = await open({ timings });
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    for (let beats = 0; beats < 40; beats++) {
+      stream.beat();
+      await sleep(10);
+    }
+    expect(viewer.terminals).toEqual([]);
+    stream.say(DONE);
+    await eventually(() => viewer.ended);
+  });
+
+  it('create: a start that takes longer than the patience for beats is no loss', async () => {
+    const gateway = await open({ timings });
+    producer.startMs = 400;
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    stream.say(token('a'), DONE);
+    await eventually(() => viewer.ended);
+    expect(viewer.terminals).toMatchObject([{ event: 'done' }]);
+  });
+
+  it('stall: time in which this process came to nothing is not the producer\'s fault', async () => {
+    const gateway = await open({ timings });
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400); // Nothing else runs.
+    stream.say(token('a'), DONE);
+    await eventually(() => viewer.ended);
+    expect(viewer.terminals).toMatchObject([{ event: 'done' }]);
+  });
+
+  it('replay: one that is under way when the producer is given up ends the stream no second time', async () => {
+    const gateway = await open({ timings, limits: { streams: 1, finishedStreamMs: 0 } });
+    const stream = await start(gateway);
+    const viewer = await gateway.watch(stream.id);
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    stream.add(token('a'));
+    stream.say(token('b'));
+    await eventually(() => viewer.ended && gateway.relays.counts.finished === 0);
+    release();
+    await producerBus.flush();
+    await sleep(50);
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+    expect(viewer.terminals).toHaveLength(1);
+  });
+});
+
+describe('slow viewers', () => {
+  async function park(viewer: FakeViewer, stream: FakeStream): Promise<void> {
+    viewer.behind = true;
+    for (let wait = 0; !viewer.parked && wait < 200; wait++) {
+      stream.say(token('.'));
+      await sleep(20);
+    }
+    expect(viewer.parked).toBe(true);
+  }
+
+  it('behind: it is written to no more, and once it has drained gets exactly what it lacks', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const [slow, quick] = [await gateway.watch(stream.id), await gateway.watch(stream.id)];
+    await park(slow, stream);
+    const written = slow.updates.length;
+    stream.say(token('while it was away'));
+    await eventually(() => quick.text.endsWith('away'));
+    expect(slow.updates).toHaveLength(written);
+    expect(gateway.relays.viewers).toBe(2);
+    slow.drain();
+    expect(slow.text).toBe(quick.text);
+    stream.say(token('!'), DONE);
+    await eventually(() => slow.ended && quick.ended);
+    expect(slow.text).toBe(stream.text);
+    expect(slow.events.filter((event) => event === 'snapshot')).toHaveLength(1);
+    expect(gateway.relays.viewers).toBe(0);
+  });
+
+  it('behind: a stream that ended meanwhile is told to its end', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const [slow, quick] = [await gateway.watch(stream.id), await gateway.watch(stream.id)];
+    await park(slow, stream);
+    stream.say(token('the end'), DONE);
+    await eventually(() => quick.ended);
+    expect(slow.terminals).toEqual([]);
+    slow.drain();
+    expect(slow.text).toBe(stream.text);
+    expect(slow.terminals).toHaveLength(1);
+    expect(slow.ended).toBe(true);
+    expect(gateway.relays.viewers).toBe(0);
+  });
+
+  it('stalled: it is disconnected, and may come back with its position', async () => {
+    const gateway = await open({ timings: { tickMs: 10 }, limits: { viewerStallMs: 50 } });
+    const stream = await start(gateway);
+    const slow = await gateway.watch(stream.id);
+    await park(slow, stream);
+    await eventually(() => slow.disconnected);
+    expect(gateway.relays.viewers).toBe(0);
+    const back = await gateway.watch(stream.id, slow.position);
+    expect(slow.text + back.text).toBe(stream.text);
+  });
+
+  it('idle: audiences are written to, so that connections stay open', async () => {
+    const gateway = await open({ timings: { tickMs: 5, keepAliveMs: 20 } });
+    const stream = await start(gateway);
+    await gateway.watch(stream.id);
+    await eventually(() => gateway.transport.keepAlives >= 2);
+  });
+});
+
+describe('limits', () => {
+  it('room: the stream that ended first makes way, and is gone', async () => {
+    const gateway = await open({ limits: { streams: 2 } });
+    const [first, second] = [await start(gateway), await start(gateway)];
+    second.say(DONE);
+    await eventually(() => gateway.relays.counts.finished === 1);
+    first.say(DONE);
+    await eventually(() => gateway.relays.counts.finished === 2);
+    const third = await start(gateway);
+    expect(gateway.relays.counts).toEqual({ live: 1, finished: 1 });
+    expect((await failure(gateway.relays.get(second.id))).code).toBe('stream_gone');
+    expect((await gateway.watch(first.id)).ended).toBe(true);
+    expect((await gateway.watch(third.id)).events).toEqual(['snapshot']);
+  });
+
+  it('room: none is made when every stream lives', async () => {
+    const gateway = await open({ limits: { streams: 1 } });
+    const stream = await start(gateway);
+    expect(await failure(gateway.relays.create({ prompt: 'x' }))).toMatchObject({ code: 'unavailable', retryable: true });
+    stream.say(DONE);
+    await eventually(() => gateway.relays.counts.finished === 1);
+    await start(gateway);
+  });
+
+  it('room: asking for streams that do not exist costs those that do nothing', async () => {
+    const gateway = await open({ limits: { streams: 1 } });
+    const stream = await start(gateway);
+    stream.say(token('kept'), DONE);
+    await eventually(() => gateway.relays.counts.finished === 1);
+    for (let asked = 0; asked < 3; asked++) expect((await failure(gateway.relays.get(newId()))).code).toBe('stream_not_found');
+    expect((await gateway.watch(stream.id)).text).toBe('kept');
+  });
+
+  it('age: a finished stream is gone after its time', async () => {
+    const gateway = await open({ timings: { tickMs: 10 }, limits: { finishedStreamMs: 30 } });
+    const stream = await start(gateway);
+    stream.say(DONE);
+    await eventually(() => gateway.relays.counts.finished === 1);
+    await eventually(() => gateway.relays.counts.finished === 0);
+    expect((await failure(gateway.relays.get(stream.id))).code).toBe('stream_gone');
+  });
+
+  it('create: one that fails leaves nothing', async () => {
+    const gateway = await open();
+    producer.refuseWith = new MeshError('model_not_found', 'No such model.');
+    expect((await failure(gateway.relays.create({ prompt: 'x' }))).code).toBe('model_not_found');
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+    expect(gateway.relays.viewers).toBe(0);
+  });
+});
+
+describe('another gateway', () => {
+  it('attach: a gateway that comes late has the whole stream and follows it', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    stream.say(token('a'), token('b'));
+    const viewers = await Promise.all([there.watch(stream.id), there.watch(stream.id), here.watch(stream.id)]);
+    stream.say(token('c'), DONE);
+    await eventually(() => viewers.every(({ ended }) => ended));
+    for (const viewer of viewers) expect(viewer.text).toBe('abc');
+    expect(there.relays.counts).toEqual({ live: 0, finished: 1 });
+  });
+
+  it('attach: a stream that ended elsewhere is shown whole', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    stream.say(token('all of it'), DONE);
+    const viewer = await there.watch(stream.id);
+    expect(viewer.text).toBe('all of it');
+    expect(viewer.terminals).toHaveLength(1);
+    expect(there.relays.counts).toEqual({ live: 0, finished: 1 });
+  });
+
+  it('attach: a position of one gateway is good at the other', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    stream.say(token('a'), token('b'));
+    const viewer = await here.watch(stream.id);
+    await eventually(() => viewer.text === 'ab');
+    stream.say(token('c'));
+    const moved = await there.watch(stream.id, viewer.position);
+    expect(moved.updates).toMatchObject([{ event: 'delta', data: { parts: [{ kind: 'text', text: 'c' }] } }]);
+  });
+
+  it('unknown: an id that no producer has is not found, and leaves nothing', async () => {
+    const gateway = await open();
+    const error = await failure(gateway.relays.get(newId()));
+    expect(error).toMatchObject({ code: 'stream_not_found', retryable: false });
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+  });
+
+  it('farewell: viewers are cut without an end, and take the stream up at the other gateway', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    const viewer = await here.watch(stream.id);
+    stream.say(token('one '));
     await eventually(() => viewer.text === 'one ');
-    relays.beat({ [id]: producer.head });
-    await bus.flush();
-    expect(producer.replays).toBe(0);
-    producer.say('two', { lost: true });
-    producer.finish({ lost: true });
-    relays.beat({ [id]: producer.head });
-    await eventually(() => viewer.ended);
-    expect(viewer.text).toBe('one two');
+    await here.relays.sayFarewell();
+    expect(viewer).toMatchObject({ disconnected: true, terminals: [] });
+    expect(here.relays.viewers).toBe(0);
+    expect(await failure(here.relays.get(stream.id))).toMatchObject({ code: 'unavailable', retryable: true });
+    expect(await failure(here.relays.create({ prompt: 'x' }))).toMatchObject({ code: 'unavailable' });
+    stream.say(token('two'), DONE);
+    const back = await there.watch(stream.id, viewer.position);
+    await eventually(() => back.ended);
+    expect(viewer.text + back.text).toBe('one two');
   });
+});
 
-  it('reconnect: what was lost while the bus was away is repaired, and nobody counts as lost meanwhile', async () => {
-    relays.onApplicationBootstrap();
-    const { id, producer, viewer } = await stream();
-    producer.say('one ');
-    await eventually(() => viewer.text === 'one ');
-    producer.say('two', { lost: true });
-    await net.restart();
-    await eventually(() => bus.connected && manager.connected && bus.stats.reconnects === 1);
-    await manager.flush();
-    relays.beat({ [id]: producer.head }); // Had the producer been back first, the reconnect alone would have done.
-    await eventually(() => viewer.text === 'one two');
-    producer.finish();
-    await eventually(() => viewer.ended);
-  });
+describe('whatever the bus does', () => {
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom('say', 'lose', 'repeat', 'delay') },
+    { weight: 3, arbitrary: fc.constantFrom('join', 'leave', 'resume', 'fall behind', 'drain') },
+    { weight: 2, arbitrary: fc.constantFrom('beat', 'late frames', 'breathe') },
+  );
 
-  it('lost: a producer without beats ends the stream with an error worth trying again', async () => {
-    jest.useFakeTimers({ doNotFake: ['setTimeout', 'setImmediate', 'nextTick', 'queueMicrotask', 'Date', 'clearTimeout', 'clearImmediate'] });
-    relays.onApplicationBootstrap();
-    const { id, producer, viewer } = await stream();
-    jest.advanceTimersByTime(3_000);
-    relays.beat({ [id]: producer.head });
-    jest.advanceTimersByTime(4_000);
-    expect(viewer.ended).toBe(false);
-    jest.advanceTimersByTime(2_000);
-    expect(viewer.last).toMatchObject({ event: 'failed', data: { error: { code: 'producer_lost', retryable: true } } });
-    expect(viewer.ended).toBe(true);
-    expect(relays.counts).toEqual({ live: 0, finished: 1 });
-  });
-
-  it('slow: a viewer behind is parked, then caught up without gap or repetition, while others see everything', async () => {
-    const { producer, viewer, relay } = await stream();
-    const fast = new FakeViewer();
-    relay.join(fast);
-    viewer.slow = true;
-    let said = '';
-    const say = async (word: string) => {
-      producer.say(word);
-      said += word;
-      await eventually(() => fast.text === said);
+  it('property: every viewer ends with exactly what the producer said', async () => {
+    const gateway = await open();
+    const trial = async (steps: string[], loseEnd: boolean, replayFrames: number) => {
+      const stream = await start(gateway);
+      stream.replayFrames = replayFrames;
+      const viewers: FakeViewer[] = [await gateway.watch(stream.id)];
+      /** What each had read when it came back: it goes on from there. */
+      const read = new Map<FakeViewer, string>();
+      const left: FakeViewer[] = [];
+      const delayed: ReturnType<FakeStream['add']>[] = [];
+      const relay = await gateway.relays.get(stream.id);
+      for (const [index, what] of steps.entries()) {
+        const frame = ['say', 'lose', 'repeat', 'delay'].includes(what) ? stream.add(token(`${index} `)) : undefined;
+        if (frame && what !== 'lose' && what !== 'delay') stream.publish(frame);
+        if (frame && what === 'repeat') stream.publish(...stream.frames.slice(-3));
+        if (frame && what === 'delay') delayed.push(frame);
+        const some = viewers[index % Math.max(1, viewers.length)];
+        if (what === 'join') viewers.push(await gateway.watch(stream.id));
+        if (what === 'fall behind' && some) some.behind = true;
+        if (what === 'drain' && some) some.drain();
+        if (what === 'leave' && some) {
+          relay.leave(some);
+          left.push(...viewers.splice(viewers.indexOf(some), 1));
+        }
+        const returning = what === 'resume' ? left.shift() : undefined;
+        if (returning) {
+          const back = await gateway.watch(stream.id, returning.position);
+          if (back.events[0] !== 'snapshot') read.set(back, (read.get(returning) ?? '') + returning.text);
+          viewers.push(back);
+        }
+        if (what === 'beat') stream.beat();
+        if (what === 'late frames') for (const late of delayed.splice(0)) stream.publish(late);
+        if (what === 'breathe') await sleep(0);
+      }
+      if (loseEnd) stream.add(DONE);
+      else stream.say(DONE);
+      stream.beat();
+      await eventually(() => !relay.live);
+      for (const viewer of viewers) viewer.drain();
+      for (const viewer of viewers) {
+        expect((read.get(viewer) ?? '') + viewer.text).toBe(stream.text);
+        expect(viewer.terminals).toHaveLength(1);
+        expect(viewer.ended).toBe(true);
+      }
+      expect(gateway.relays.viewers).toBe(0);
     };
-    await say('one ');
-    await new Promise((resolve) => setTimeout(resolve, 120)); // Viewers are looked at ten times a second.
-    await say('two ');
-    const before = viewer.updates.length;
-    await say('three ');
-    await say('four ');
-    expect(viewer.updates).toHaveLength(before);
-    viewer.catchUp();
-    expect(viewer.text).toBe(said);
-    await say('five');
-    expect(viewer.text).toBe(said);
-    producer.finish();
-    await eventually(() => viewer.ended && fast.ended);
-    expect(viewer.text).toBe('one two three four five');
-  });
-
-  it('slow: one that is behind at the end hears of it once it has caught up', async () => {
-    const { producer, viewer } = await stream();
-    viewer.slow = true;
-    producer.say('one');
-    await eventually(() => viewer.text === 'one');
-    producer.finish();
-    await eventually(() => relays.counts.finished === 1);
-    viewer.catchUp();
-    await eventually(() => viewer.ended);
-    expect(viewer.updates.filter(({ event }) => event === 'done')).toHaveLength(1);
-  });
-
-  it('slow: one that stays behind too long is cut off', async () => {
-    const { producer, viewer, relay } = await stream();
-    viewer.slow = true;
-    producer.say('one');
-    await eventually(() => viewer.text === 'one');
-    await new Promise((resolve) => setTimeout(resolve, 120));
-    relay.join(new FakeViewer());
-    producer.say('two');
-    await eventually(() => relay.head.seq === 2);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    relay.tick(performance.now() + 1_000, 30_000, false);
-    expect(viewer.disconnected).toBe(false);
-    relay.tick(performance.now() + 31_000, 30_000, false);
-    expect(viewer.disconnected).toBe(true);
-    expect(relay.viewers).toBe(1);
-  });
-
-  it('join: a known position gets what it lacks, an unknown one is told so and gets everything', async () => {
-    const { producer, relay, viewer } = await stream();
-    producer.say('one ');
-    producer.say('two');
-    await eventually(() => viewer.text === 'one two');
-    const [known, unknown] = [new FakeViewer(), new FakeViewer()];
-    expect(relay.join(known, { epoch: 1, seq: 1 })).toEqual({ position: '1-2', recovered: true });
-    expect(known.updates).toMatchObject([{ event: 'delta', data: { parts: [{ kind: 'text', text: 'two' }] } }]);
-    expect(relay.join(unknown, { epoch: 7, seq: 1 })).toEqual({ position: '1-2', recovered: false });
-    expect(unknown.updates).toMatchObject([{ event: 'snapshot', data: { recovered: false, parts: [{ text: 'one two' }] } }]);
-  });
-
-  it('late: another gateway takes a stream over by replay, and follows it', async () => {
-    const { id, producer } = await stream();
-    producer.say('one ');
-    const other = relaysWith({});
-    const [relay, same] = await Promise.all([other.get(id), other.get(id)]);
-    expect(same).toBe(relay);
-    const viewer = new FakeViewer();
-    relay.join(viewer);
-    producer.say('two');
-    producer.finish();
-    await eventually(() => viewer.ended);
-    expect(viewer.text).toBe('one two');
-    await other.sayFarewell();
-  });
-
-  it('unknown: an id nobody produces is stream_not_found', async () => {
-    await expect(relays.get('nobody-produces-this-stream')).rejects.toMatchObject({ code: 'stream_not_found' });
-    expect(relays.counts).toEqual({ live: 0, finished: 0 });
-  });
-
-  it('limits: beyond them a finished stream makes room and is gone; with live ones only, a new one is refused', async () => {
-    relays = relaysWith({ streams: 2 });
-    const [first, second] = [await stream(), await stream()];
-    await expect(relays.create({ prompt: 'hi' })).rejects.toMatchObject({ code: 'unavailable' });
-    first.producer.finish();
-    await eventually(() => relays.counts.finished === 1);
-    const third = await stream();
-    await expect(relays.get(first.id)).rejects.toMatchObject({ code: 'stream_gone' });
-    expect((await relays.get(second.id)).live && (await relays.get(third.id)).live).toBe(true);
-  });
-
-  it('finished: kept for as long as the limit says, then gone', async () => {
-    jest.useFakeTimers({ doNotFake: ['setTimeout', 'setImmediate', 'nextTick', 'queueMicrotask', 'Date', 'clearTimeout', 'clearImmediate'] });
-    relays = relaysWith({ finishedStreamMs: 10_000 });
-    relays.onApplicationBootstrap();
-    const { id, producer, viewer } = await stream();
-    producer.finish();
-    await eventually(() => viewer.ended);
-    jest.advanceTimersByTime(9_000);
-    expect((await relays.get(id)).view()).toMatchObject({ done: { finishReason: 'stop' } });
-    jest.advanceTimersByTime(3_000);
-    await expect(relays.get(id)).rejects.toMatchObject({ code: 'stream_gone' });
-  });
-
-  it('create: what model-manager refuses leaves nothing behind', async () => {
-    const refusing = await net.connect('model-manager', 'other');
-    refusing.serve(InferenceStart, () => {
-      throw new MeshError('model_not_found', 'Not here.');
-    });
-    await refusing.flush();
-    const elsewhere = await net.connect('gateway', 'other');
-    const mesh = new MeshView(elsewhere);
-    const own = new Relays(elsewhere, mesh, new Logger({ app: 'gateway', level: 'fatal', format: 'line' }), Config.parse({}));
-    await expect(own.create({ prompt: 'hi' })).rejects.toMatchObject({ code: 'model_not_found' });
-    expect(own.counts).toEqual({ live: 0, finished: 0 });
-  });
-
-  it('cancel: the owner’s token goes on as its hash; what has ended and gone needs none', async () => {
-    const { id, ownerToken, producer, viewer } = await stream();
-    await relays.cancel(id, ownerToken);
-    producer.finish();
-    await eventually(() => viewer.ended);
-    await producer.vanish();
-    await relays.cancel(id, ownerToken);
-  });
-
-  it('farewell: viewers of a live stream are told, at the position where they are', async () => {
-    const { producer, viewer } = await stream();
-    producer.say('one');
-    await eventually(() => viewer.text === 'one');
-    await relays.sayFarewell();
-    expect(viewer.last).toMatchObject({ event: 'failed', data: { position: '1-1', error: { code: 'unavailable', retryable: true } } });
-    expect(viewer.disconnected).toBe(true);
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), fc.constantFrom(1, 3, 1_000), trial), { numRuns: 250 });
   });
 });

@@ -1,6 +1,6 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
 import { createHash, randomBytes } from 'node:crypto';
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
@@ -9,11 +9,21 @@ import { coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
-/** Without a beat for so long the producer counts as lost: while the bus is up, and while it is down. */
-const PRODUCER_LOST_MS = 4_000;
-const BUS_LOST_MS = 15_000;
-const TICK_MS = 1_000;
-const KEEP_ALIVE_EVERY_TICKS = 15;
+/** Injection token of other timings than the usual ones. */
+export const RELAY_TIMINGS = Symbol('relay timings');
+
+/** In milliseconds. */
+export interface RelayTimings {
+  /** How often streams and viewers are looked after. */
+  readonly tickMs: number;
+  /** Without a beat for so long the producer counts as lost: while the bus is up, and while it is down. */
+  readonly producerLostMs: number;
+  readonly busLostMs: number;
+  /** How often idle connections are written to. */
+  readonly keepAliveMs: number;
+}
+
+const USUAL_TIMINGS: RelayTimings = { tickMs: 1_000, producerLostMs: 4_000, busLostMs: 15_000, keepAliveMs: 15_000 };
 /** Ids of streams that were here, so that asking for one is told "gone" instead of "never was". */
 const MAX_GONE = 10_000;
 /** Weight of the newest measurement of a write's cost. */
@@ -24,46 +34,58 @@ export class Relays implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
+  readonly #timings: RelayTimings;
   readonly #context: RelayContext;
   readonly #relays = new Map<string, StreamRelay>();
-  readonly #beatAt = new Map<string, number>();
+  /** Ticks since the last beat of each live stream: time in which this process did not come to listen does not count. */
+  readonly #silentTicks = new Map<string, number>();
   readonly #endedAt = new Map<string, number>();
   readonly #gone = new Set<string>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
+  #viewers = 0;
   #ticks = 0;
+  #closing = false;
   #ticker: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, mesh: MeshView, logger: Logger, @Inject(CONFIG) config: Config) {
+  constructor(
+    bus: Bus,
+    mesh: MeshView,
+    logger: Logger,
+    @Inject(CONFIG) config: Config,
+    @Optional() @Inject(RELAY_TIMINGS) timings: RelayTimings = USUAL_TIMINGS,
+  ) {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
+    this.#timings = timings;
     this.#context = {
       bus,
-      windowMs: () => coalescingWindowMs(this.viewers, this.#writeCostMs),
+      windowMs: () => coalescingWindowMs(this.#viewers, this.#writeCostMs),
       flushed: (writes, elapsedMs) => {
         if (writes > 0) this.#writeCostMs += COST_WEIGHT * (elapsedMs / writes - this.#writeCostMs);
       },
-      ended: (relay) => this.#endedAt.set(relay.id, performance.now()),
+      ended: (relay) => {
+        if (this.#relays.has(relay.id)) this.#endedAt.set(relay.id, performance.now());
+      },
+      viewersChanged: (by) => (this.#viewers += by),
       warn: (message) => logger.warn(message),
     };
   }
 
   onApplicationBootstrap(): void {
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticker = setInterval(() => this.#tick(), this.#timings.tickMs);
     this.#bus.onReconnect(() => {
       for (const relay of this.#relays.values()) {
         if (!relay.live) continue;
-        this.#beatAt.set(relay.id, performance.now());
+        this.#silentTicks.delete(relay.id);
         void relay.repair();
       }
     });
   }
 
   get viewers(): number {
-    let viewers = 0;
-    for (const relay of this.#relays.values()) viewers += relay.viewers;
-    return viewers;
+    return this.#viewers;
   }
 
   get counts(): { live: number; finished: number } {
@@ -76,10 +98,12 @@ export class Relays implements OnApplicationBootstrap {
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
   async create({ model, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+    this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
     const ownerToken = randomBytes(24).toString('base64url');
-    const relay = this.#open(id, model ?? '');
+    const relay = new StreamRelay(this.#context, id, model ?? '');
+    this.#relays.set(id, relay);
     try {
       const started = await this.#bus.call(
         InferenceStart,
@@ -87,6 +111,7 @@ export class Relays implements OnApplicationBootstrap {
         { node: this.#mesh.nodeForInference(), traceparent },
       );
       relay.model = started.model;
+      this.#silentTicks.set(id, 0);
       return { id, ownerToken, model: started.model };
     } catch (thrown) {
       await this.#forget(relay);
@@ -99,8 +124,9 @@ export class Relays implements OnApplicationBootstrap {
    * @throws MeshError `stream_not_found`, or `stream_gone` for one that was here.
    */
   async get(id: string): Promise<StreamRelay> {
+    this.#refuseIfClosing();
     const relay = this.#relays.get(id);
-    if (relay && !this.#attaching.has(id)) return relay;
+    if (relay) return relay;
     if (this.#gone.has(id)) throw new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
     let attaching = this.#attaching.get(id);
     if (!attaching) {
@@ -122,55 +148,58 @@ export class Relays implements OnApplicationBootstrap {
 
   /** Takes a producer's word on how far its streams are. */
   beat(heads: Record<string, Head>): void {
-    const now = performance.now();
     for (const [id, head] of Object.entries(heads)) {
       const relay = this.#relays.get(id);
       if (!relay?.live) continue;
-      this.#beatAt.set(id, now);
+      this.#silentTicks.set(id, 0);
       relay.reach(head);
     }
   }
 
-  /** Ends every stream here with a retryable error, so that no viewer waits for a gateway that has gone. */
+  /** Cuts every viewer and takes no more. The streams go on at their producers: viewers come back with their position, here or elsewhere. */
   async sayFarewell(): Promise<void> {
+    this.#closing = true;
     clearInterval(this.#ticker);
-    const error = new MeshError('unavailable', 'The gateway is shutting down. Ask again.').toJSON();
-    await Promise.all([...this.#relays.values()].map((relay) => relay.close(error)));
+    await Promise.all([...this.#relays.values()].map((relay) => relay.close()));
   }
 
-  #open(id: string, model: string): StreamRelay {
-    const relay = new StreamRelay(this.#context, id, model);
-    this.#relays.set(id, relay);
-    this.#beatAt.set(id, performance.now());
-    return relay;
-  }
-
+  /** Nobody makes room for a stream that may not exist: it counts once its producer has answered. */
   async #attach(id: string): Promise<StreamRelay> {
-    this.#makeRoom();
-    const relay = this.#open(id, '');
+    if (this.#attaching.size >= this.#limits.streams) throw new MeshError('unavailable', 'This gateway is looking for too many streams already.');
+    const relay = new StreamRelay(this.#context, id, '');
     const error = await relay.repair();
-    if (!error) return relay;
-    await this.#forget(relay);
-    if (error.code !== 'unavailable') throw error;
-    throw new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id }, cause: error });
+    try {
+      if (error) throw error.code === 'unavailable' ? notFound(id, error) : error;
+      this.#refuseIfClosing();
+      this.#makeRoom();
+    } catch (thrown) {
+      await relay.close();
+      throw thrown;
+    }
+    this.#relays.set(id, relay);
+    if (relay.live) this.#silentTicks.set(id, 0);
+    else this.#endedAt.set(id, performance.now());
+    return relay;
   }
 
   async #forget(relay: StreamRelay): Promise<void> {
     this.#relays.delete(relay.id);
-    this.#beatAt.delete(relay.id);
+    this.#silentTicks.delete(relay.id);
     this.#endedAt.delete(relay.id);
     await relay.close();
   }
 
   #tick(): void {
     const now = performance.now();
-    const lostAfterMs = this.#bus.connected ? PRODUCER_LOST_MS : BUS_LOST_MS;
-    const keepAlive = ++this.#ticks % KEEP_ALIVE_EVERY_TICKS === 0;
+    const { tickMs, producerLostMs, busLostMs, keepAliveMs } = this.#timings;
+    const patience = (this.#bus.connected ? producerLostMs : busLostMs) / tickMs;
+    const keepAlive = ++this.#ticks % Math.ceil(keepAliveMs / tickMs) === 0;
     for (const relay of this.#relays.values()) {
       relay.tick(now, this.#limits.viewerStallMs, keepAlive);
-      if (relay.live && now - (this.#beatAt.get(relay.id) ?? now) > lostAfterMs) {
-        relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
-      }
+      const silent = this.#silentTicks.get(relay.id);
+      if (silent === undefined || !relay.live) continue;
+      this.#silentTicks.set(relay.id, silent + 1);
+      if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
     for (const [id, endedAt] of this.#endedAt) {
       if (now - endedAt <= this.#limits.finishedStreamMs) break; // In order of ending.
@@ -186,13 +215,23 @@ export class Relays implements OnApplicationBootstrap {
     this.#evict(oldest);
   }
 
+  /** @throws MeshError `unavailable` */
+  #refuseIfClosing(): void {
+    if (this.#closing) throw new MeshError('unavailable', 'The gateway is shutting down. Ask again.');
+  }
+
   #evict(id: string): void {
     const relay = this.#relays.get(id);
+    this.#endedAt.delete(id);
     if (relay) void this.#forget(relay);
     this.#gone.add(id);
     const [first] = this.#gone;
     if (this.#gone.size > MAX_GONE && first !== undefined) this.#gone.delete(first);
   }
+}
+
+function notFound(id: string, cause: MeshError): MeshError {
+  return new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id }, cause });
 }
 
 function hash(token: string): string {

@@ -24,6 +24,8 @@ export interface RelayContext {
   flushed(writes: number, elapsedMs: number): void;
   /** Told once, when the terminal frame has been taken. */
   ended(relay: StreamRelay): void;
+  /** Told how many viewers came (or, negative, went). */
+  viewersChanged(by: number): void;
   warn(message: string): void;
 }
 
@@ -39,7 +41,10 @@ export class StreamRelay {
   #sentStatus = '';
   #flushedAt = -Infinity;
   #behindCheckedAt = -Infinity;
+  /** Viewers that the context was told of. */
+  #counted = 0;
   #scheduled = false;
+  #finished = false;
   #closed = false;
   #waiting: Frame[] | undefined;
 
@@ -75,12 +80,14 @@ export class StreamRelay {
     const recovered = this.#catchUp(viewer, after);
     if (this.live) this.#watch(viewer);
     else viewer.end();
+    this.#count();
     return { position: formatPosition(this.#log.head), recovered };
   }
 
   leave(viewer: Viewer): void {
     this.#behind.delete(viewer);
     if (this.#watching.delete(viewer)) this.#audience(viewer.transport).delete(viewer);
+    this.#count();
   }
 
   /** The whole stream as it is now. */
@@ -127,7 +134,7 @@ export class StreamRelay {
     }
   }
 
-  /** Ends a stream whose producer is lost or whose gateway stops. No effect on one that has ended. */
+  /** Ends a stream whose producer is lost. No effect on one that has ended. */
   fail(error: ErrorBody): void {
     if (!this.live) return;
     this.#log.fail(error);
@@ -144,17 +151,8 @@ export class StreamRelay {
     if (keepAlive) for (const audience of this.#audiences.values()) audience.keepAlive();
   }
 
-  /**
-   * Stops listening and lets go of every viewer. With `error` those of a live stream are told it as its end; the position stays
-   * where it is, so that whoever comes back with it, here or at another gateway, misses nothing.
-   */
-  async close(error?: ErrorBody): Promise<void> {
-    if (error && this.live) {
-      this.#flush();
-      const failed: Update = { event: 'failed', data: { streamId: this.id, position: formatPosition(this.#log.head), error } };
-      for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(failed);
-      for (const viewer of this.#behind.keys()) viewer.send(failed);
-    }
+  /** Stops listening and cuts every viewer. What is live goes on at its producer: the viewers may come back with their position. */
+  async close(): Promise<void> {
     this.#closed = true;
     for (const viewer of [...this.#watching, ...this.#behind.keys()]) {
       this.leave(viewer);
@@ -206,6 +204,8 @@ export class StreamRelay {
   }
 
   #finish(): void {
+    if (this.#finished) return; // A replay that was under way at the end comes here once more.
+    this.#finished = true;
     this.#flush();
     const terminal = this.#terminal();
     if (!terminal) return;
@@ -215,8 +215,15 @@ export class StreamRelay {
       viewer.end();
     }
     this.#watching.clear();
+    this.#count();
     void this.#subscription.drain();
     this.#context.ended(this);
+  }
+
+  #count(): void {
+    const { viewers } = this;
+    if (viewers !== this.#counted) this.#context.viewersChanged(viewers - this.#counted);
+    this.#counted = viewers;
   }
 
   #watch(viewer: Viewer): void {
@@ -232,6 +239,7 @@ export class StreamRelay {
       if (!viewer.isBehind()) continue;
       this.leave(viewer);
       this.#behind.set(viewer, { at: this.#sent, since: now });
+      this.#count();
       viewer.onceDrained(() => this.#resume(viewer));
     }
   }

@@ -60,7 +60,7 @@ describe('embedded driver', () => {
   afterAll(() => rmSync(store, { recursive: true, force: true }));
 
   it('start and stop: it answers at its address, then nobody does', async () => {
-    const engine = await (await candidate(createEmbeddedDriver({ config, program, store }))).start(silent, signal);
+    const engine = await (await candidate(createEmbeddedDriver({ config, program, store, wanted: [] }))).start(silent, signal);
     expect((await fetch(`${engine.url}/api/version`)).status).toBe(200);
     expect(await Promise.all([engine.stop(5_000), engine.stop(5_000)])).toEqual(['stopped', 'stopped']);
     expect(await engine.exited).toMatchObject({ outOfMemory: false });
@@ -71,13 +71,13 @@ describe('embedded driver', () => {
 
   test('abort: in the middle of the start the child is gone', async () => {
     const abort = new AbortController();
-    const starting = (await candidate(createEmbeddedDriver({ config, program, store }))).start({ ...silent, starting: () => setTimeout(() => abort.abort(), 20) }, abort.signal);
+    const starting = (await candidate(createEmbeddedDriver({ config, program, store, wanted: [] }))).start({ ...silent, starting: () => setTimeout(() => abort.abort(), 20) }, abort.signal);
     await expect(starting).rejects.toThrow();
     expect(await processesWith(store)).toEqual([]);
   });
 
   test('kill: the exit is told, with the signal', async () => {
-    const engine = await (await candidate(createEmbeddedDriver({ config, program, store }))).start(silent, signal);
+    const engine = await (await candidate(createEmbeddedDriver({ config, program, store, wanted: [] }))).start(silent, signal);
     for (const pid of await processesWith(store)) process.kill(pid, 'SIGKILL');
     expect(await engine.exited).toEqual({ code: null, signal: 'SIGKILL', outOfMemory: false });
     expect(await engine.stop(1_000)).toBe('stopped');
@@ -86,11 +86,18 @@ describe('embedded driver', () => {
   it('start: one that ends at once is told with what it said', async () => {
     const broken = join(store, 'missing-model-folder.js');
     writeFileSync(broken, 'console.error("no room"); process.exit(3);');
-    const found = await candidate(createEmbeddedDriver({ config, program: broken, store }));
+    const found = await candidate(createEmbeddedDriver({ config, program: broken, store, wanted: [] }));
     await expect(found.start(silent, signal)).rejects.toMatchObject({ code: 'engine_unavailable', message: expect.stringMatching(/code 3.*no room/) });
   });
 
+  it('probe: a model it does not come with makes it the last resort, and is named', async () => {
+    const capable = await candidate(createEmbeddedDriver({ config, program, store, wanted: ['guide:latest'] }));
+    const lacking = await candidate(createEmbeddedDriver({ config, program, store, wanted: ['guide:latest', 'llama3.2:latest'] }));
+    expect(capable.downloadBytes).toBe(0);
+    expect(lacking).toMatchObject({ downloadBytes: undefined, found: expect.stringMatching(/for llama3\.2:latest install Ollama or Docker/) });
+  });
+
   it('probe: a program that was not built is not me, with what to run', async () => {
-    expect(await createEmbeddedDriver({ config, program: '/nowhere/main.js', store }).probe(signal)).toMatchObject({ notMe: expect.stringContaining('npm run build') });
+    expect(await createEmbeddedDriver({ config, program: '/nowhere/main.js', store, wanted: [] }).probe(signal)).toMatchObject({ notMe: expect.stringContaining('npm run build') });
   });
 });

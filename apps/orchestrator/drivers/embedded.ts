@@ -13,19 +13,29 @@ export interface EmbeddedOptions {
   readonly program: string;
   /** Folder of its models. */
   readonly store: string;
+  /** The configured models. */
+  readonly wanted: readonly string[];
 }
+
+/** The model it comes with; this version can't fetch others. */
+const BUNDLED_MODEL = 'guide:latest';
 
 export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
   return {
     driver: 'embedded',
     async probe(): Promise<Candidate | NotMe> {
       if (!existsSync(options.program)) return { driver: 'embedded', notMe: `The built-in engine is not built: ${options.program} is missing. Run: npm run build` };
+      const lacking = options.wanted.filter((model) => model !== BUNDLED_MODEL);
       return {
         driver: 'embedded',
-        found: 'The built-in engine (llama.cpp) needs nothing installed.',
+        found:
+          lacking.length === 0
+            ? 'The built-in engine (llama.cpp) needs nothing installed.'
+            : `The built-in engine needs nothing installed, but has only ${BUNDLED_MODEL}: for ${lacking.join(', ')} install Ollama or Docker.`,
         attached: false,
         gpu: false,
-        downloadBytes: 0,
+        // Not 0 when it can't serve what is asked for: then an engine that has to be fetched comes first.
+        downloadBytes: lacking.length === 0 ? 0 : undefined,
         start: (report, signal) => start(options, report, signal),
       };
     },

@@ -31,33 +31,36 @@ export class SocketIoDoor {
   }
 
   #welcome(socket: MeshSocket, transport: SocketIoTransport): void {
-    const watched = new Map<string, SocketIoViewer>();
+    /** How each stream that this socket watches is left. */
+    const watched = new Map<string, () => void>();
+    const refuseTooMany = () => {
+      if (watched.size < MAX_STREAMS_PER_SOCKET) return;
+      throw new MeshError('too_many_requests', `One connection may watch ${MAX_STREAMS_PER_SOCKET} streams at once.`);
+    };
+    const leave = (streamId: string) => {
+      watched.get(streamId)?.();
+      watched.delete(streamId);
+    };
     const join = async (streamId: string, after?: Head) => {
       const relay = await this.relays.get(streamId);
-      if (!watched.has(streamId) && watched.size >= MAX_STREAMS_PER_SOCKET) {
-        throw new MeshError('too_many_requests', `One connection may watch ${MAX_STREAMS_PER_SOCKET} streams at once.`);
-      }
-      await leave(streamId);
+      if (!socket.connected) throw new MeshError('cancelled', 'The connection has closed.'); // Nothing would ever say that it left.
+      leave(streamId);
+      refuseTooMany();
       const viewer = new SocketIoViewer(transport, socket, () => watched.delete(streamId));
-      watched.set(streamId, viewer);
+      watched.set(streamId, () => relay.leave(viewer));
       return relay.join(viewer, after);
-    };
-    const leave = async (streamId: string) => {
-      const viewer = watched.get(streamId);
-      if (!viewer) return;
-      watched.delete(streamId);
-      (await this.relays.get(streamId)).leave(viewer);
     };
 
     answer(socket, 'chat', CreateStream, async (request) => {
+      refuseTooMany();
       const created = await this.relays.create(request);
       // The acknowledgement goes out first, so that the client knows the id before its first event.
-      setImmediate(() => void join(created.id));
+      setImmediate(() => void join(created.id).catch(() => undefined)); // Gone, or full by now: it may still join by the id.
       return created;
     });
     answer(socket, 'join', JoinStream, ({ streamId, after }) => join(streamId, after === undefined ? undefined : parsePosition(after)));
     answer(socket, 'leave', LeaveStream, async ({ streamId }) => {
-      await leave(streamId);
+      leave(streamId);
       return {};
     });
     answer(socket, 'cancel', CancelStream, async ({ streamId, ownerToken }) => {
@@ -65,7 +68,7 @@ export class SocketIoDoor {
       return {};
     });
     socket.on('disconnect', () => {
-      for (const streamId of watched.keys()) void leave(streamId);
+      for (const streamId of watched.keys()) leave(streamId);
     });
   }
 }

@@ -34,7 +34,8 @@ export class SocketIoViewer implements Viewer {
 
   disconnect(): void {
     this.onEnd();
-    this.socket.disconnect(true);
+    // Closes the transport, at once: a client told "disconnect" would not reconnect by itself.
+    this.socket.conn.close(true);
   }
 }
 
