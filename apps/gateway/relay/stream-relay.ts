@@ -10,8 +10,8 @@ import type { Audience, Transport, Update, Viewer } from './viewer.js';
 
 /** Frames that may wait while a replay is under way; what is dropped beyond it is replayed again. */
 const MAX_WAITING_FRAMES = 10_000;
-/** Replays in a row before the rest is left to the next beat. */
-const MAX_REPLAYS = 8;
+/** Replays in a row that bring nothing new before the rest is left to the next beat. */
+const MAX_IDLE_REPLAYS = 3;
 /** How often viewers are looked at for being behind, in milliseconds. */
 const BEHIND_CHECK_MS = 100;
 
@@ -115,13 +115,15 @@ export class StreamRelay {
     this.#waiting = [];
     try {
       let more = true;
-      for (let replays = 0; more && replays < MAX_REPLAYS; replays++) {
-        const reply = await this.#context.bus.call(StreamReplay, { after: this.#log.head }, { id: this.id });
+      for (let idle = 0; more && idle < MAX_IDLE_REPLAYS; ) {
+        const before = this.#log.head;
+        const reply = await this.#context.bus.call(StreamReplay, { after: before }, { id: this.id });
         this.model = reply.model;
         for (const frame of reply.frames) this.#log.apply(frame);
         const waited: Frame[] = this.#waiting;
         this.#waiting = [];
-        more = reply.more || waited.map((frame) => this.#log.apply(frame)).includes('gap');
+        more = waited.map((frame) => this.#log.apply(frame)).includes('gap') || reply.more;
+        idle = comparePositions(this.#log.head, before) > 0 ? 0 : idle + 1;
       }
       return undefined;
     } catch (thrown) {
