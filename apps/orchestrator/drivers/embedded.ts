@@ -7,12 +7,17 @@ import type { EngineConfig } from '#config';
 import type { Candidate, Driver, EngineExit, NotMe, RunningEngine, StartReport } from './driver.js';
 import { LogTail } from './log-tail.js';
 
+/** How long the last log lines may trail the exit, in milliseconds. */
+const LOG_DRAIN_MS = 500;
+
 export interface EmbeddedOptions {
   readonly config: Pick<EngineConfig, 'port' | 'parallel' | 'keepAlive' | 'startTimeoutMs'>;
   /** The engine's entry file. */
   readonly program: string;
   /** Folder of its models. */
   readonly store: string;
+  /** True on a machine whose GPU it uses: those with Metal. */
+  readonly metal: boolean;
 }
 
 export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
@@ -24,7 +29,7 @@ export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
         driver: 'embedded',
         found: 'The built-in engine (llama.cpp) needs nothing installed.',
         attached: false,
-        gpu: false,
+        gpu: options.metal,
         downloadBytes: 0,
         start: (report, signal) => start(options, report, signal),
       };
@@ -39,7 +44,7 @@ async function start({ config, program, store }: EmbeddedOptions, report: StartR
   // A group of its own, so that Ctrl-C in the terminal reaches it through us alone; it exits when its IPC channel closes.
   const child = spawn(process.execPath, [program, ...flags, ...settings], { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const log = new LogTail();
-  for (const output of [child.stdout, child.stderr]) output?.setEncoding('utf8').on('data', (text: string) => log.take(text));
+  for (const [index, output] of [child.stdout, child.stderr].entries()) output?.on('data', (bytes: Buffer) => log.take(bytes, index + 1));
   const exited = exitOf(child);
   killAtExit(child, exited);
   try {
@@ -60,7 +65,15 @@ function killAtExit(child: ChildProcess, exited: Promise<EngineExit>): void {
 
 function exitOf(child: ChildProcess): Promise<EngineExit> {
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve({ code, signal, outOfMemory: false }));
+    // What it wrote last may come after its exit; a process of its own that keeps the pipe open is not waited for.
+    child.once('exit', (code, signal) => {
+      const end = () => resolve({ code, signal, outOfMemory: false });
+      const late = setTimeout(end, LOG_DRAIN_MS);
+      child.once('close', () => {
+        clearTimeout(late);
+        end();
+      });
+    });
     child.once('error', () => resolve({ code: null, signal: null, outOfMemory: false }));
   });
 }

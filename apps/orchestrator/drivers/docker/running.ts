@@ -4,7 +4,7 @@ import type Docker from 'dockerode';
 import type { EngineExit, RunningEngine } from '../driver.js';
 import { bounded } from './bounded.js';
 import { statusOf, undefinedIfMissing } from './failure.js';
-import { LogTail } from './log-tail.js';
+import { ContainerLog } from './container-log.js';
 
 /** How long the last log lines may trail the exit, in milliseconds. */
 const LOG_DRAIN_MS = 500;
@@ -16,7 +16,7 @@ const SLACK_MS = 10_000;
 const KILLED = 137;
 
 export function watchContainer(container: Docker.Container, url: string): RunningEngine {
-  const tail = new LogTail();
+  const tail = new ContainerLog();
   const gaveUp = new AbortController();
   const exited = untilExit(container, tail, gaveUp.signal);
   let stopping: ReturnType<RunningEngine['stop']> | undefined;
@@ -29,7 +29,7 @@ export function watchContainer(container: Docker.Container, url: string): Runnin
 }
 
 /** Follows a container, across restarts of the daemon, until it has ended or `gaveUp`. Never rejects. */
-async function untilExit(container: Docker.Container, tail: LogTail, gaveUp: AbortSignal): Promise<EngineExit> {
+async function untilExit(container: Docker.Container, tail: ContainerLog, gaveUp: AbortSignal): Promise<EngineExit> {
   while (!gaveUp.aborted) {
     const round = new AbortController();
     const end = (): void => round.abort();
@@ -52,7 +52,7 @@ async function untilExit(container: Docker.Container, tail: LogTail, gaveUp: Abo
 }
 
 /** Resolves when the log ends or breaks off; the exit, not the log, says what happened. */
-async function followLogs(container: Docker.Container, tail: LogTail, abortSignal: AbortSignal): Promise<void> {
+async function followLogs(container: Docker.Container, tail: ContainerLog, abortSignal: AbortSignal): Promise<void> {
   try {
     const log = await container.logs({ follow: true, stdout: true, stderr: true, tail: 50, abortSignal });
     tail.restart();
