@@ -4,13 +4,13 @@ import { Module } from '@nestjs/common';
 import { type LoadedConfig, environment } from '#config';
 import { packageRoot } from '#package-root';
 import { CONFIG } from '#runtime';
-import { DRIVERS, type Driver } from './drivers/driver.js';
 import { createDockerDriver } from './drivers/docker.js';
 import { createEmbeddedDriver } from './drivers/embedded.js';
 import { createExternalDriver } from './drivers/external.js';
-import { EngineKeeper } from './engine-keeper.js';
+import { ENGINE_SETUP, EngineKeeper, type EngineSetup } from './engine-keeper.js';
 import { EngineRecord } from './engine-record.js';
 import { OrchestratorController } from './orchestrator.controller.js';
+import { USUAL_TIMINGS } from './timings.js';
 
 @Module({
   controllers: [OrchestratorController],
@@ -18,17 +18,21 @@ import { OrchestratorController } from './orchestrator.controller.js';
     EngineRecord,
     EngineKeeper,
     {
-      provide: DRIVERS,
+      provide: ENGINE_SETUP,
       inject: [CONFIG],
-      useFactory: ({ engine, dataDir, node }: LoadedConfig): Driver[] => [
-        createExternalDriver(engine),
-        createDockerDriver({ config: engine, node, dockerHost: environment()['DOCKER_HOST'] }),
-        createEmbeddedDriver({
-          config: engine,
-          program: join(packageRoot(), 'dist/apps/embedded-engine/main.js'),
-          store: join(dataDir, 'engine'),
-        }),
-      ],
+      useFactory: ({ engine, dataDir, node }: LoadedConfig): EngineSetup => ({
+        drivers: [
+          createExternalDriver(engine),
+          createDockerDriver({ config: engine, node, dockerHost: environment()['DOCKER_HOST'] }),
+          createEmbeddedDriver({
+            config: engine,
+            program: join(packageRoot(), 'dist/apps/embedded-engine/main.js'),
+            store: join(dataDir, 'engine'),
+            metal: process.platform === 'darwin' && process.arch === 'arm64',
+          }),
+        ],
+        timings: USUAL_TIMINGS,
+      }),
     },
   ],
 })

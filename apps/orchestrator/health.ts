@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MeshError } from '#contracts';
 import { OllamaClient } from '#ollama';
 import type { EngineExit, RunningEngine } from './drivers/driver.js';
+import type { Timings } from './timings.js';
+
+type ProbeTimings = Pick<Timings, 'probeEveryMs' | 'probeTimeoutMs'>;
 
 const FIRST_PROBES_EVERY_MS = 50;
-const PROBE_EVERY_MS = 5_000;
-const PROBE_TIMEOUT_MS = 5_000;
 /** So many probes in a row without an answer mean that it hangs. */
 const MAX_MISSED = 3;
 
@@ -42,25 +43,25 @@ export interface HealthListener {
 }
 
 /** Watches until the engine exits, hangs, or `signal` aborts (then undefined). */
-export async function watchHealth(engine: RunningEngine, listener: HealthListener, signal: AbortSignal): Promise<Sickness | undefined> {
+export async function watchHealth(engine: RunningEngine, listener: HealthListener, timings: ProbeTimings, signal: AbortSignal): Promise<Sickness | undefined> {
   const client = new OllamaClient(engine.url);
   const over = new AbortController();
   const both = AbortSignal.any([signal, over.signal]);
   const exited = engine.exited.then((exit): Sickness => ({ kind: 'exited', exit }));
   try {
-    return await Promise.race([exited, probe(client, listener, both)]);
+    return await Promise.race([exited, probe(client, listener, timings, both)]);
   } finally {
     over.abort();
   }
 }
 
-async function probe(client: OllamaClient, listener: HealthListener, signal: AbortSignal): Promise<Sickness | undefined> {
+async function probe(client: OllamaClient, listener: HealthListener, timings: ProbeTimings, signal: AbortSignal): Promise<Sickness | undefined> {
   let missed = 0;
   while (!signal.aborted) {
-    const awake = await sleep(PROBE_EVERY_MS, true, { signal }).catch(() => false);
+    const awake = await sleep(timings.probeEveryMs, true, { signal }).catch(() => false);
     if (!awake) break;
     try {
-      await client.version(AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]));
+      await client.version(AbortSignal.any([signal, AbortSignal.timeout(timings.probeTimeoutMs)]));
       if (missed > 0) listener.recovered();
       missed = 0;
     } catch {

@@ -1,16 +1,22 @@
 /** Brings the configured models in through model-manager, which owns all talk with the engine about models. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
-import { type Engine, MeshError, ModelsPull, ModelsPullStatus, type PullProgress } from '#contracts';
+import { type Engine, MeshError, ModelsList, ModelsPull, ModelsPullStatus, type PullProgress } from '#contracts';
 
 type ModelState = Engine['models'][number];
 
 const POLL_MS = 250;
-/** How long model-manager may be away before a model counts as failed, in milliseconds. */
-const PATIENCE_MS = 15_000;
+
+export interface EnsureOptions {
+  /** False: what is missing is reported, not pulled. */
+  readonly pull: boolean;
+  /** How long model-manager may be away before a model counts as failed, in milliseconds. */
+  readonly patienceMs: number;
+  readonly signal: AbortSignal;
+}
 
 /**
- * Pulls what is missing, one after the other, and tells how far each is.
+ * Looks for the models and pulls those that are missing, one after the other; tells how far each is.
  * @param report called with the state of every model at each change
  * @returns the models that could not be had; never throws for one of them, only when `signal` aborts.
  */
@@ -18,7 +24,7 @@ export async function ensureModels(
   bus: Bus,
   models: readonly string[],
   report: (states: ModelState[]) => void,
-  signal: AbortSignal,
+  { pull, patienceMs, signal }: EnsureOptions,
 ): Promise<ModelState[]> {
   const states = models.map((model): ModelState => ({ model, state: 'waiting' }));
   const set = (index: number, state: ModelState) => {
@@ -29,7 +35,9 @@ export async function ensureModels(
   if (models.length > 0) report([...states]);
   for (const [index, model] of models.entries()) {
     try {
-      await ensureModel(bus, model, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), signal);
+      const patient = <Result>(ask: () => Promise<Result>) => patiently(ask, patienceMs, signal);
+      if (pull) await pullModel(bus, model, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), patient, signal);
+      else await findModel(bus, model, patient, signal);
       set(index, { model, state: 'present' });
     } catch (thrown) {
       signal.throwIfAborted();
@@ -39,19 +47,28 @@ export async function ensureModels(
   return states.filter(({ state }) => state === 'failed');
 }
 
-async function ensureModel(bus: Bus, model: string, report: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
-  let progress = await patiently(() => bus.call(ModelsPull, { model, ifMissing: true }, { signal }), signal);
+type Patient = <Result>(ask: () => Promise<Result>) => Promise<Result>;
+
+async function findModel(bus: Bus, model: string, patient: Patient, signal: AbortSignal): Promise<void> {
+  const { models } = await patient(() => bus.call(ModelsList, {}, { signal }));
+  if (!models.some(({ name }) => name === model)) {
+    throw new MeshError('model_not_found', `It is not here, and models.autoPull is off. To get it: ollamesh pull ${model}`);
+  }
+}
+
+async function pullModel(bus: Bus, model: string, report: (progress: PullProgress) => void, patient: Patient, signal: AbortSignal): Promise<void> {
+  let progress = await patient(() => bus.call(ModelsPull, { model, ifMissing: true }, { signal }));
   while (progress.status === 'pulling') {
     report(progress);
     await sleep(POLL_MS, undefined, { signal });
-    progress = await patiently(() => bus.call(ModelsPullStatus, { model }, { signal }), signal);
+    progress = await patient(() => bus.call(ModelsPullStatus, { model }, { signal }));
   }
   if (progress.status === 'failed') throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling "${model}" failed.`);
 }
 
 /** Asks again while model-manager is away: it may just be starting. */
-async function patiently<Result>(ask: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const until = performance.now() + PATIENCE_MS;
+async function patiently<Result>(ask: () => Promise<Result>, patienceMs: number, signal: AbortSignal): Promise<Result> {
+  const until = performance.now() + patienceMs;
   for (;;) {
     try {
       return await ask();

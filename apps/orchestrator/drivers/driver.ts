@@ -58,6 +58,3 @@ export interface EngineExit {
 export function isCandidate(answer: Candidate | NotMe): answer is Candidate {
   return 'start' in answer;
 }
-
-/** Injection token of the drivers, in the order in which they are shown. */
-export const DRIVERS = Symbol('engine drivers');
