@@ -112,7 +112,7 @@ describe('embedded driver', () => {
   });
 
   it('exit: the last lines before it are there when it is told', async () => {
-    const { program, pid } = await script('exits', `${listens} process.on('SIGUSR2', () => { process.stderr.write('x'.repeat(100_000) + '\\nreason\\n', () => process.exit(7)); });`);
+    const { program, pid } = await script('exits', `process.on('SIGUSR2', () => { process.stderr.write('x'.repeat(100_000) + '\\nreason\\n', () => process.exit(7)); }); ${listens}`);
     const engine = await (await candidate(program)).start(REPORT, AbortSignal.timeout(WAIT));
     process.kill(await pid(), 'SIGUSR2');
     expect(await engine.exited).toMatchObject({ code: 7 });

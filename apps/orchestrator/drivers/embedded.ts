@@ -7,9 +7,6 @@ import type { EngineConfig } from '#config';
 import type { Candidate, Driver, EngineExit, NotMe, RunningEngine, StartReport } from './driver.js';
 import { LogTail } from './log-tail.js';
 
-/** How long the last log lines may trail the exit, in milliseconds. */
-const LOG_DRAIN_MS = 500;
-
 export interface EmbeddedOptions {
   readonly config: Pick<EngineConfig, 'port' | 'parallel' | 'keepAlive' | 'startTimeoutMs'>;
   /** The engine's entry file. */
@@ -65,15 +62,7 @@ function killAtExit(child: ChildProcess, exited: Promise<EngineExit>): void {
 
 function exitOf(child: ChildProcess): Promise<EngineExit> {
   return new Promise((resolve) => {
-    // What it wrote last may come after its exit; a process of its own that keeps the pipe open is not waited for.
-    child.once('exit', (code, signal) => {
-      const end = () => resolve({ code, signal, outOfMemory: false });
-      const late = setTimeout(end, LOG_DRAIN_MS);
-      child.once('close', () => {
-        clearTimeout(late);
-        end();
-      });
-    });
+    child.once('exit', (code, signal) => resolve({ code, signal, outOfMemory: false }));
     child.once('error', () => resolve({ code: null, signal: null, outOfMemory: false }));
   });
 }
