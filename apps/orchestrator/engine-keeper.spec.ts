@@ -1,223 +1,292 @@
-/** The keeper with engines that fail, die and hang: it always ends ready, or says why not, and leaves nothing behind. */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Config } from '#config';
-import { EngineChanged, ModelsList, ModelsPull, ModelsPullStatus, type PullProgress } from '#contracts';
+/** The keeper with fake drivers on a real bus: an engine comes to be, stays, and nothing of it is left, whatever happens. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Bus, Subscription } from '#bus';
+import { Config, type ConfigInput } from '#config';
+import { type Engine, EngineChanged, type Model, ModelsList, ModelsPull, ModelsPullStatus, type PullProgress } from '#contracts';
 import { Logger } from '#runtime';
-import { FakeOllama } from '../../test/fakes/fake-ollama.js';
+import { FakeDriver } from '../../test/fakes/fake-driver.js';
 import { TestBus, eventually } from '../../test/fakes/test-bus.js';
-import { type Candidate, type Driver, type EngineExit, driversFor } from './drivers/driver.js';
+import type { Driver } from './drivers/driver.js';
 import { EngineKeeper } from './engine-keeper.js';
 import { EngineRecord } from './engine-record.js';
-import { EngineHealth } from './health.js';
-import { RequiredModels } from './required-models.js';
+import { type Timings, USUAL_TIMINGS } from './timings.js';
 
-/** A driver whose engines are fake Ollamas in this process. */
-class FakeDriver implements Driver {
-  readonly engines: FakeOllama[] = [];
-  stops = 0;
-  #exits: ((exit: EngineExit) => void)[] = [];
+const QUICK: Timings = { ...USUAL_TIMINGS, stopGraceMs: 50, retryAllMs: 30, retryModelsMs: 30, modelPatienceMs: 200, probeEveryMs: 20, probeTimeoutMs: 100 };
 
-  constructor(
-    readonly driver: Candidate['driver'] = 'embedded',
-    private readonly behave: { fail?: string; attached?: boolean; silent?: boolean; never?: boolean } = {},
-  ) {}
+let testBus: TestBus;
+let bus: Bus;
+let listener: Bus;
+beforeAll(async () => {
+  testBus = await TestBus.start();
+  bus = await testBus.connect('orchestrator');
+  listener = await testBus.connect('gateway');
+});
+afterAll(() => testBus.close());
 
-  async probe(): Promise<Candidate> {
-    const { attached = false } = this.behave;
-    return { driver: this.driver, found: `${this.driver} found.`, attached, gpu: false, downloadBytes: 0, start: (report, signal) => this.#start(report, signal) };
-  }
+const ending: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ending.splice(0)) await end();
+});
 
-  /** As a crash: the process is gone, and so is what listened. */
-  async die(): Promise<void> {
-    await this.engines.at(-1)?.close();
-    this.#exits.at(-1)?.({ code: null, signal: 'SIGKILL', outOfMemory: false });
-  }
-
-  get alive(): number {
-    return this.engines.length - this.#gone.size;
-  }
-
-  readonly #gone = new Set<FakeOllama>();
-
-  async #start(report: Parameters<Candidate['start']>[0], signal: AbortSignal) {
-    report.starting(`Starting ${this.driver}.`);
-    if (this.behave.fail !== undefined) throw new Error(this.behave.fail);
-    if (this.behave.never) await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
-    const engine = await FakeOllama.start();
-    engine.hung = this.behave.silent ?? false;
-    this.engines.push(engine);
-    const exited = new Promise<EngineExit>((resolve) => this.#exits.push(resolve));
-    void exited.then(() => this.#gone.add(engine));
-    const stop = async () => {
-      this.stops++;
-      if (this.behave.attached) return 'left running' as const;
-      await engine.close();
-      this.#exits.at(-1)?.({ code: 0, signal: null, outOfMemory: false });
-      return 'stopped' as const;
-    };
-    return { url: engine.url, exited, lastLogLines: () => ['last words'], stop };
-  }
+interface Kept {
+  readonly keeper: EngineKeeper;
+  readonly record: EngineRecord;
+  /** Every state with its reason as it was published, without repetitions of a state. */
+  readonly states: string[];
+  readonly heard: Engine[];
+  state(): string;
+  stop(): Promise<void>;
 }
 
-let net: TestBus;
-let keeper: EngineKeeper | undefined;
-let record: EngineRecord;
-let states: string[];
-
-beforeEach(async () => {
-  net = await TestBus.start();
-  states = [];
-  const listener = await net.connect('gateway');
-  listener.subscribe(EngineChanged, ({ state }) => {
-    if (states.at(-1) !== state) states.push(state);
+async function keep(drivers: readonly Driver[], config: ConfigInput = {}): Promise<Kept> {
+  const record = new EngineRecord(bus);
+  const logger = new Logger({ app: 'orchestrator', level: 'fatal', format: 'line' });
+  const heard: Engine[] = [];
+  const states: string[] = [];
+  const subscription = listener.subscribe(EngineChanged, (engine) => {
+    heard.push(engine);
+    if (states.at(-1) !== engine.state) states.push(engine.state);
   });
   await listener.flush();
-});
-afterEach(async () => {
-  await keeper?.onApplicationShutdown();
-  keeper = undefined;
-  await net.close();
-});
-
-async function keep(drivers: readonly Driver[], models: object = {}): Promise<void> {
-  const bus = await net.connect('orchestrator');
-  record = new EngineRecord(bus);
-  const health = new EngineHealth({ startTimeoutMs: 2_000, probeEveryMs: 30, probeTimeoutMs: 100 });
-  keeper = new EngineKeeper(record, health, new RequiredModels(bus, Config.parse({ models }).models), drivers, new Logger({ app: 'orchestrator', level: 'fatal', format: 'line' }));
+  const keeper = new EngineKeeper(record, bus, logger, Config.parse(config), { drivers, timings: QUICK });
+  let stopping: Promise<void> | undefined;
+  const stop = () => (stopping ??= keeper.onApplicationShutdown());
+  ending.push(stop, () => subscription.drain());
   keeper.onApplicationBootstrap();
+  return { keeper, record, states, heard, state: () => record.current.state, stop };
 }
-const reach = (state: string) => eventually(() => record.current.state === state);
 
-describe('engine keeper', () => {
-  it('start: the best candidate is chosen, and said why', async () => {
+/** A model-manager that pulls as told. */
+class FakeModelManager {
+  readonly here = new Set<string>();
+  readonly asked: string[] = [];
+  /** Models that can't be pulled. */
+  readonly refused = new Set<string>();
+  /** While true, pulls go on. */
+  busy = false;
+  readonly #served: Subscription[] = [];
+
+  static async join(): Promise<FakeModelManager> {
+    const fake = new FakeModelManager();
+    const its = await testBus.connect('model-manager');
+    fake.#served.push(
+      its.serve(ModelsPull, ({ model }) => {
+        fake.asked.push(model);
+        return fake.#progress(model);
+      }),
+      its.serve(ModelsPullStatus, ({ model }) => fake.#progress(model)),
+      its.serve(ModelsList, () => ({ models: [...fake.here].map((name): Model => ({ name, digest: 'x', sizeBytes: 1, modifiedAt: '', loaded: false })) })),
+    );
+    await its.flush();
+    ending.push(() => Promise.all(fake.#served.map((served) => served.drain())));
+    return fake;
+  }
+
+  #progress(model: string): PullProgress {
+    const place = { node: 'local', model, step: 'pulling', completedBytes: 1e9, totalBytes: 2e9, bytesPerSecond: 1 };
+    if (this.refused.has(model)) return { ...place, status: 'failed', error: { code: 'pull_failed', message: `No ${model} in the registry.`, retryable: true } };
+    if (this.busy && !this.here.has(model)) return { ...place, status: 'pulling' };
+    this.here.add(model);
+    return { ...place, status: 'success' };
+  }
+}
+
+describe('choosing', () => {
+  it('start: the best is chosen, started and ready, and its address is told', async () => {
     const [docker, embedded] = [new FakeDriver('docker'), new FakeDriver('embedded')];
-    await keep([embedded, docker]);
-    await reach('ready');
-    expect(record.current).toMatchObject({ driver: 'docker', version: '0.9.9', url: docker.engines[0]?.url, choices: [{ driver: 'embedded', chosen: false }, { driver: 'docker', chosen: true }] });
-    expect(embedded.engines).toHaveLength(0);
+    const { record, states, state } = await keep([docker, embedded]);
+    await eventually(() => state() === 'ready');
+    const { ollama } = docker.engines[0]!;
+    expect(record.current).toMatchObject({ driver: 'docker', url: ollama.url, version: '0.9.9' });
+    expect(record.current.choices).toMatchObject([{ driver: 'docker', chosen: true }, { driver: 'embedded', chosen: false }]);
+    expect(embedded.starts).toBe(0);
+    await eventually(() => states.includes('ready'));
+    expect(states).toEqual(['absent', 'starting', 'ready']);
   });
 
-  it('start: one that fails gives way to the next, with its reason', async () => {
-    await keep([new FakeDriver('docker', { fail: 'no space left on device' }), new FakeDriver('embedded')]);
-    await reach('ready');
-    expect(record.current).toMatchObject({ driver: 'embedded', choices: [{ driver: 'docker', chosen: false, reason: 'no space left on device' }, { driver: 'embedded' }] });
+  it('failure: the next is tried, and the choices say what became of each', async () => {
+    const [docker, native, embedded] = [new FakeDriver('docker'), new FakeDriver('native'), new FakeDriver('embedded')];
+    docker.refuseWith = 'The image is broken.';
+    native.refuseWith = 'No such program.';
+    const { record, state } = await keep([docker, native, embedded]);
+    await eventually(() => state() === 'ready');
+    expect(record.current.driver).toBe('embedded');
+    expect(record.current.choices).toEqual([
+      { driver: 'docker', chosen: false, reason: 'The image is broken.' },
+      { driver: 'native', chosen: false, reason: 'No such program.' },
+      { driver: 'embedded', chosen: true, reason: 'embedded is here.' },
+    ]);
   });
 
-  it('start: with none that can, it failed, and says what each said', async () => {
-    await keep(driversFor('native', [new FakeDriver('docker')]));
-    await reach('failed');
-    expect(record.current.reason).toMatch(/^No engine could be started\. native: This version has no such driver/);
+  it('failure: when none can, that is said with every reason, and all are tried again', async () => {
+    const [docker, embedded] = [new FakeDriver('docker'), new FakeDriver('embedded')];
+    docker.refuseWith = 'The image is broken.';
+    embedded.refuseWith = 'It is not built.';
+    const { heard, state } = await keep([docker, embedded]);
+    await eventually(() => heard.some((engine) => engine.state === 'failed'));
+    expect(heard.find((engine) => engine.state === 'failed')?.reason).toMatch(/docker: The image is broken\. embedded: It is not built\./);
+    embedded.refuseWith = undefined;
+    await eventually(() => state() === 'ready');
   });
 
-  it('models: ready only when they are, with progress on the way', async () => {
-    const manager = await net.connect('model-manager');
-    let asked = 0;
-    const progress = (status: PullProgress['status']): PullProgress => ({ node: 'local', model: 'a:latest', status, step: 'pulling', completedBytes: 1, totalBytes: 2, bytesPerSecond: 0 });
-    manager.serve(ModelsPull, () => progress('pulling'));
-    manager.serve(ModelsPullStatus, () => progress(++asked < 2 ? 'pulling' : 'success'));
-    await manager.flush();
-    await keep([new FakeDriver()], { required: ['a'] });
+  it('look: a driver that fails to look keeps nobody from starting', async () => {
+    const [docker, embedded] = [new FakeDriver('docker'), new FakeDriver('embedded')];
+    docker.blind = true;
+    const { record, state } = await keep([docker, embedded]);
+    await eventually(() => state() === 'ready');
+    expect(record.current.choices[0]).toEqual({ driver: 'docker', chosen: false, reason: 'Looking failed: no eyes' });
+  });
+
+  it('configured: only the driver that is asked for is asked', async () => {
+    const [docker, embedded] = [new FakeDriver('docker'), new FakeDriver('embedded')];
+    const chosen = await keep([docker, embedded], { engine: { driver: 'embedded' } });
+    await eventually(() => chosen.state() === 'ready');
+    expect(docker.starts).toBe(0);
+  });
+});
+
+describe('models', () => {
+  it('required: ready only once they are here, and how far they are is told', async () => {
+    const manager = await FakeModelManager.join();
+    manager.busy = true;
+    const { record, state } = await keep([new FakeDriver('embedded')], { models: { required: ['big', 'small'], default: 'small' } });
     await eventually(() => record.current.models[0]?.state === 'pulling');
-    expect(record.current).toMatchObject({ state: 'starting', models: [{ model: 'a:latest', detail: '50 % of 0.00 GB' }] });
-    await reach('ready');
-    expect(record.current.models).toEqual([{ model: 'a:latest', state: 'present' }]);
+    expect(record.current.models).toEqual([
+      { model: 'big:latest', state: 'pulling', detail: '50 % of 2.00 GB' },
+      { model: 'small:latest', state: 'waiting' },
+    ]);
+    expect(state()).toBe('starting');
+    manager.busy = false;
+    await eventually(() => state() === 'ready');
+    expect(record.current.models.map((model) => model.state)).toEqual(['present', 'present']);
+    expect(manager.asked).toEqual(['big:latest', 'small:latest']);
   });
 
-  it('models: without autoPull a missing one is reported, not pulled, and the engine is not ready', async () => {
-    const manager = await net.connect('model-manager');
-    manager.serve(ModelsList, () => ({ models: [{ name: 'b:latest', digest: '', sizeBytes: 0, modifiedAt: '', loaded: false }] }));
-    await manager.flush();
-    await keep([new FakeDriver()], { required: ['B', 'a'], autoPull: false });
-    await eventually(() => record.current.reason.startsWith('Required models are missing'));
-    expect(record.current).toMatchObject({ state: 'starting', models: [{ state: 'present' }, { model: 'a:latest', state: 'failed' }] });
-    expect(record.current.reason).toContain('ollamesh pull a:latest');
+  it('missing: one that can not be had is reported, and asked for again', async () => {
+    const manager = await FakeModelManager.join();
+    manager.refused.add('typo:latest');
+    const { record, state } = await keep([new FakeDriver('embedded')], { models: { required: ['typo', 'small'] } });
+    await eventually(() => record.current.reason.includes('missing'));
+    expect(state()).toBe('starting');
+    expect(record.current.reason).toContain('typo:latest: No typo:latest in the registry.');
+    expect(record.current.models).toMatchObject([{ state: 'failed' }, { state: 'present' }]);
+    manager.refused.clear();
+    await eventually(() => state() === 'ready');
   });
 
-  it('death: restarting with the last log lines, then ready again', async () => {
-    const driver = new FakeDriver();
-    await keep([driver]);
-    await reach('ready');
-    await driver.die();
-    await reach('restarting');
-    expect(record.current).toMatchObject({ reason: 'The engine died: it was killed by SIGKILL.', lastLogLines: ['last words'] });
-    await reach('ready');
-    expect(driver.engines).toHaveLength(2);
-    await eventually(() => states.filter((state) => state === 'ready').length === 2);
-    expect(states).toEqual(['absent', 'starting', 'ready', 'restarting', 'starting', 'ready'].slice(states[0] === 'absent' ? 0 : 1));
+  it('away: a model-manager that comes late is waited for', async () => {
+    const { record, state } = await keep([new FakeDriver('embedded')], { models: { required: ['small'] } });
+    await eventually(() => record.current.url !== undefined);
+    const manager = await FakeModelManager.join();
+    await eventually(() => state() === 'ready');
+    expect(manager.asked).toContain('small:latest');
   });
 
-  it('crash loop: failed, with what to do', async () => {
-    const driver = new FakeDriver();
-    await keep([driver]);
-    for (let deaths = 0; deaths < 5; deaths++) {
-      await reach('ready');
-      await driver.die();
-      await eventually(() => record.current.state !== 'ready');
-    }
-    await reach('failed');
-    expect(record.current.reason).toContain('It keeps dying, so it is not started again.');
-    expect(driver.engines).toHaveLength(5);
+  it('autoPull off: what is missing is reported with how to get it, and nothing is pulled', async () => {
+    const manager = await FakeModelManager.join();
+    const { record, state } = await keep([new FakeDriver('embedded')], { models: { required: ['small'], autoPull: false } });
+    await eventually(() => record.current.reason.includes('missing'));
+    expect(record.current.reason).toContain('ollamesh pull small:latest');
+    expect(manager.asked).toEqual([]);
+    manager.here.add('small:latest');
+    await eventually(() => state() === 'ready');
+    expect(manager.asked).toEqual([]);
+  });
+});
+
+describe('staying', () => {
+  it('death: it is started again, and its last words are told', async () => {
+    const driver = new FakeDriver('embedded');
+    const { heard, states, state } = await keep([driver]);
+    await eventually(() => state() === 'ready');
+    await driver.engines[0]?.die();
+    await eventually(() => driver.starts === 2 && state() === 'ready');
+    await eventually(() => states.at(-1) === 'ready' && states.includes('restarting'));
+    expect(states).toEqual(['absent', 'starting', 'ready', 'restarting', 'starting', 'ready']);
+    expect(heard.find((engine) => engine.state === 'restarting')).toMatchObject({ reason: 'The engine died: it exited with code 1.', lastLogLines: ['its last words'] });
   });
 
-  it('hang: an engine that stops answering is degraded, then stopped and started again', async () => {
-    const driver = new FakeDriver();
-    await keep([driver]);
-    await reach('ready');
-    (driver.engines[0] as FakeOllama).hung = true;
-    await eventually(() => driver.engines.length === 2);
-    await reach('ready');
-    await eventually(() => states.includes('degraded'));
-    expect(driver.alive).toBe(1);
+  it('crash loop: after the fifth death it gives up, with advice', async () => {
+    const driver = new FakeDriver('embedded');
+    driver.dying = true;
+    const { record, state } = await keep([driver]);
+    await eventually(() => state() === 'failed');
+    expect(driver.starts).toBe(5);
+    expect(record.current.reason).toMatch(/keeps dying.*last log lines/);
+    expect(record.current.lastLogLines).toEqual(['its last words']);
+    await sleep(100);
+    expect(driver.starts).toBe(5);
   });
 
-  it('hang: one missed answer is degraded, the next makes it ready again', async () => {
-    const driver = new FakeDriver();
-    await keep([driver]);
-    await reach('ready');
-    const engine = driver.engines[0] as FakeOllama;
-    engine.on('/api/version', { status: 500 });
-    await reach('degraded');
-    engine.on('/api/version', { lines: [{ version: '1' }] });
-    await reach('ready');
-    expect(driver.engines).toHaveLength(1);
+  it('hung: an engine that misses a check is degraded, and ready once it answers', async () => {
+    const driver = new FakeDriver('embedded');
+    const { states, state } = await keep([driver]);
+    await eventually(() => state() === 'ready');
+    const { ollama } = driver.engines[0]!;
+    ollama.hung = true;
+    await eventually(() => state() === 'degraded');
+    ollama.hung = false;
+    await eventually(() => state() === 'ready');
+    expect(driver.starts).toBe(1);
+    expect(states).not.toContain('restarting');
   });
 
-  it('external: an engine that is not ours is left running', async () => {
-    const driver = new FakeDriver('external', { attached: true });
-    await keep([driver]);
-    await reach('ready');
-    await keeper?.onApplicationShutdown();
-    expect(record.current).toMatchObject({ state: 'stopped', reason: 'The engine was left running.' });
-    expect(driver.alive).toBe(1);
-    keeper = undefined;
-    await driver.engines[0]?.close();
+  it('hung: an engine that never answers again is stopped and started anew', async () => {
+    const driver = new FakeDriver('embedded');
+    const { heard, state } = await keep([driver]);
+    await eventually(() => state() === 'ready');
+    const [first] = driver.engines;
+    if (first) first.ollama.hung = true;
+    await eventually(() => driver.starts === 2 && state() === 'ready');
+    expect(first?.stops).toEqual([QUICK.stopGraceMs]);
+    expect(heard.find((engine) => engine.state === 'restarting')?.reason).toContain('three health checks');
   });
 
-  it.each<[string, FakeDriver, string]>([
-    ['while a driver starts', new FakeDriver('docker', { never: true }), 'starting'],
-    ['before the first answer', new FakeDriver('embedded', { silent: true }), 'starting'],
-    ['when ready', new FakeDriver(), 'ready'],
-    ['when failed', new FakeDriver('embedded', { fail: 'never' }), 'failed'],
-  ])('shutdown: %s leaves nothing', async (_when, driver, state) => {
-    await keep([driver]);
-    await reach(state);
-    if (driver.driver === 'embedded' && state === 'starting') await eventually(() => driver.engines.length === 1);
-    await keeper?.onApplicationShutdown();
-    keeper = undefined;
-    expect(record.current.state).toBe('stopped');
-    await Promise.resolve();
-    expect(driver.alive).toBe(0);
+  it('external: one that goes away is never stopped; another engine takes its place', async () => {
+    const [external, embedded] = [new FakeDriver('external', { attached: true }), new FakeDriver('embedded')];
+    const { record, state } = await keep([external, embedded]);
+    await eventually(() => state() === 'ready');
+    expect(record.current.driver).toBe('external');
+    await external.engines[0]?.die();
+    external.refuseWith = 'It is gone.';
+    await eventually(() => record.current.driver === 'embedded' && state() === 'ready');
+    expect(record.current.choices).toMatchObject([{ chosen: false, reason: 'It is gone.' }, { chosen: true }]);
+  });
+});
+
+describe('shutdown', () => {
+  it.each<[string, (driver: FakeDriver) => void, (kept: Kept, driver: FakeDriver) => boolean]>([
+    ['looking', () => undefined, () => true],
+    ['starting', (driver) => { driver.stuck = true; }, (_kept, driver) => driver.starts === 1],
+    ['waiting for models', () => undefined, ({ record }) => record.current.url !== undefined],
+    ['ready', () => undefined, ({ state }) => state() === 'ready'],
+    ['dying again and again', (driver) => { driver.dying = true; }, ({ state }) => state() === 'restarting'],
+    ['failed for now', (driver) => { driver.refuseWith = 'No.'; }, ({ state }) => state() === 'failed'],
+    ['given up', (driver) => { driver.dying = true; }, ({ record }) => record.current.reason.includes('keeps dying')],
+  ])('while %s: it settles, and leaves no engine and no retry', async (what, prepare, reached) => {
+    const driver = new FakeDriver('embedded');
+    prepare(driver);
+    const kept = await keep([driver], what === 'waiting for models' ? { models: { required: ['never'] } } : {});
+    await eventually(() => reached(kept, driver));
+    await kept.stop();
+    expect(kept.state()).toBe('stopped');
+    expect(kept.record.current).not.toHaveProperty('url');
+    for (const { ollama } of driver.engines) await expect(async () => ollama.url).rejects.toThrow(); // Listens no more.
+    const { starts } = driver;
+    if (driver.stuck) expect(driver.aborted).toBe(1);
+    await sleep(100);
+    expect(driver.starts).toBe(starts);
   });
 
-  it('shutdown: between a death and the restart leaves nothing', async () => {
-    const driver = new FakeDriver();
-    await keep([driver]);
-    await reach('ready');
-    await driver.die();
-    await reach('restarting');
-    await keeper?.onApplicationShutdown();
-    keeper = undefined;
-    expect(record.current.state).toBe('stopped');
-    expect(driver.alive).toBe(0);
+  it('external: is left running', async () => {
+    const external = new FakeDriver('external', { attached: true });
+    const kept = await keep([external]);
+    await eventually(() => kept.state() === 'ready');
+    await kept.stop();
+    expect(kept.record.current.reason).toBe('The engine was left running.');
+    const engine = external.engines[0]!;
+    expect((await fetch(`${engine.ollama.url}/api/version`)).status).toBe(200);
+    await engine.die();
   });
 });

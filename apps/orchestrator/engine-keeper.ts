@@ -4,41 +4,52 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { MeshError } from '#contracts';
-import { Logger } from '#runtime';
-import { type Candidate, DRIVERS, type Driver, type RunningEngine, type StartReport } from './drivers/driver.js';
+import { Bus } from '#bus';
+import type { Config } from '#config';
+import { type EngineChoice, MeshError } from '#contracts';
+import { CONFIG, Logger } from '#runtime';
+import type { Candidate, Driver, NotMe, RunningEngine, StartReport } from './drivers/driver.js';
 import { EngineRecord } from './engine-record.js';
-import { EngineHealth, type Sickness, describeExit } from './health.js';
+import { type Sickness, describeExit, firstAnswer, watchHealth } from './health.js';
 import { rank } from './rank.js';
-import { RequiredModels } from './required-models.js';
+import { ensureModels, wantedModels } from './required-models.js';
 import { decideRestart } from './restart-policy.js';
+import type { Timings } from './timings.js';
 
-const PROBE_TIMEOUT_MS = 3_000;
-const STOP_GRACE_MS = 3_000;
-/** How long a candidate that failed rests before every candidate is tried again. */
-const RETRY_ALL_MS = 10_000;
-/** A required model that could not be had is asked for again so often. */
-const RETRY_MODELS_MS = 30_000;
+/** Injection token of what the keeper works with. */
+export const ENGINE_SETUP = Symbol('engine setup');
+
+export interface EngineSetup {
+  /** In the order in which they are shown. */
+  readonly drivers: readonly Driver[];
+  readonly timings: Timings;
+}
 
 @Injectable()
 export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #stopping = new AbortController();
+  readonly #drivers: readonly Driver[];
+  readonly #timings: Timings;
   readonly #deaths: number[] = [];
   #running: RunningEngine | undefined;
   #loop: Promise<void> | undefined;
 
   constructor(
     private readonly record: EngineRecord,
-    private readonly health: EngineHealth,
-    private readonly models: RequiredModels,
-    @Inject(DRIVERS) private readonly drivers: readonly Driver[],
+    private readonly bus: Bus,
     private readonly logger: Logger,
-  ) {}
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(ENGINE_SETUP) { drivers, timings }: EngineSetup,
+  ) {
+    this.#drivers = drivers;
+    this.#timings = timings;
+  }
 
   onApplicationBootstrap(): void {
     this.#loop = this.#keep(this.#stopping.signal).catch((thrown: unknown) => {
       if (this.#stopping.signal.aborted) return;
       this.logger.error(thrown);
+      if (['ready', 'degraded'].includes(this.record.current.state)) this.record.enter('restarting', 'The orchestrator lost its way.');
       this.record.enter('failed', `The orchestrator failed: ${MeshError.from(thrown).message}`);
     });
   }
@@ -48,7 +59,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     this.#stopping.abort();
     await this.#loop;
     this.record.enter('stopping', 'The orchestrator is shutting down.');
-    const outcome = await this.#running?.stop(STOP_GRACE_MS);
+    const outcome = await this.#running?.stop(this.#timings.stopGraceMs);
     this.record.enter('stopped', outcome ? `The engine was ${outcome}.` : 'No engine was running.');
   }
 
@@ -56,19 +67,38 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     while (!signal.aborted) {
       const { candidates, choices } = rank(await this.#ask(signal));
       this.record.note({ choices });
-      for (const candidate of candidates) {
+      for (const [index, candidate] of candidates.entries()) {
         const outcome = await this.#serve(candidate, signal);
         if (outcome === 'over') return;
-        this.record.note({ choices: choices.map((choice) => (choice.driver === candidate.driver ? { ...choice, chosen: false, reason: outcome } : choice)) });
+        this.record.note({ choices: this.#choicesWithout(candidate, outcome, candidates[index + 1]) });
       }
       this.record.enter('failed', `No engine could be started. ${this.record.current.choices.map(({ driver, reason }) => `${driver}: ${reason}`).join(' ')}`);
-      await sleep(RETRY_ALL_MS, undefined, { signal });
+      await sleep(this.#timings.retryAllMs, undefined, { signal });
       this.record.enter('absent', 'Looking again.');
     }
   }
 
   async #ask(signal: AbortSignal) {
-    return Promise.all(this.drivers.map((driver) => driver.probe(AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]))));
+    const wanted = this.config.engine.driver;
+    const asked = this.#drivers.filter(({ driver }) => wanted === 'auto' || driver === wanted);
+    return Promise.all(asked.map((driver) => this.#look(driver, signal)));
+  }
+
+  /** A driver that fails to look is as good as one that found nothing: the others go on. */
+  async #look(driver: Driver, signal: AbortSignal): Promise<Candidate | NotMe> {
+    try {
+      return await driver.probe(AbortSignal.any([signal, AbortSignal.timeout(this.#timings.lookMs)]));
+    } catch (thrown) {
+      return { driver: driver.driver, notMe: `Looking failed: ${MeshError.from(thrown).message}` };
+    }
+  }
+
+  /** The choices after `failed` could not serve and `next` is tried. */
+  #choicesWithout(failed: Candidate, reason: string, next: Candidate | undefined): EngineChoice[] {
+    return this.record.current.choices.map((choice) => {
+      if (choice.driver === failed.driver) return { ...choice, chosen: false, reason };
+      return choice.driver === next?.driver ? { ...choice, chosen: true, reason: next.found } : choice;
+    });
   }
 
   /** Runs the candidate's engine, again after every death. Returns when the loop is over, or why this candidate can't serve. */
@@ -79,14 +109,14 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
         const engine = await this.#start(candidate, signal);
         sickness = await this.#live(engine, signal);
         if (!sickness) return 'over';
-        if (sickness.kind === 'hung') await engine.stop(STOP_GRACE_MS);
+        if (sickness.kind === 'hung') await engine.stop(this.#timings.stopGraceMs);
         this.record.enter('restarting', reasonOf(sickness), { lastLogLines: engine.lastLogLines() });
       } catch (thrown) {
         if (signal.aborted) return 'over';
         const error = MeshError.from(thrown);
         this.logger.warn(`${candidate.driver}: ${error.message}`);
         const lastLogLines = this.#running?.lastLogLines() ?? [];
-        await this.#running?.stop(STOP_GRACE_MS);
+        await this.#running?.stop(this.#timings.stopGraceMs);
         this.#running = undefined;
         this.record.enter('absent', error.message, { lastLogLines });
         return error.message;
@@ -115,7 +145,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     this.#running = undefined;
     const engine = await candidate.start(report, signal);
     this.#running = engine;
-    const version = await this.health.firstAnswer(engine, signal);
+    const version = await firstAnswer(engine, this.config.engine.startTimeoutMs, signal);
     this.record.enter('starting', 'It answers; looking for its models.', { driver, url: engine.url, version });
     return engine;
   }
@@ -123,7 +153,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   async #live(engine: RunningEngine, signal: AbortSignal): Promise<Sickness | undefined> {
     const over = new AbortController();
     const both = AbortSignal.any([signal, over.signal]);
-    const health = this.health.watch(
+    const health = watchHealth(
       engine,
       {
         missed: (count) => {
@@ -133,6 +163,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
           if (this.record.current.state === 'degraded') this.record.enter('ready', 'It answers again.');
         },
       },
+      this.#timings,
       both,
     );
     const models = this.#becomeReady(both);
@@ -146,14 +177,19 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
 
   /** Settles, never rejects, when the engine is ready or `signal` aborts. */
   async #becomeReady(signal: AbortSignal): Promise<void> {
+    const wanted = wantedModels(this.config.models);
     try {
       for (;;) {
-        const failed = await this.models.ensure((models) => this.record.note({ models }), signal);
+        const failed = await ensureModels(this.bus, wanted, (models) => this.record.note({ models }), {
+          pull: this.config.models.autoPull,
+          patienceMs: this.#timings.modelPatienceMs,
+          signal,
+        });
         if (failed.length === 0) break;
         this.record.enter('starting', `Required models are missing. ${failed.map(({ model, detail }) => `${model}: ${detail ?? 'failed'}`).join(' ')}`);
-        await sleep(RETRY_MODELS_MS, undefined, { signal });
+        await sleep(this.#timings.retryModelsMs, undefined, { signal });
       }
-      this.record.enter('ready', this.models.wanted.length > 0 ? 'It answers and has its models.' : 'It answers.');
+      this.record.enter('ready', wanted.length > 0 ? 'It answers and has its models.' : 'It answers.');
     } catch (thrown) {
       if (!signal.aborted) this.logger.error(thrown);
     }

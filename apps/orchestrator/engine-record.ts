@@ -46,6 +46,10 @@ export class EngineRecord {
       const { url: _url, version: _version, ...gone } = this.#engine;
       this.#engine = gone;
     }
+    if (state !== 'acquiring') {
+      const { acquiredPercent: _percent, ...acquired } = this.#engine;
+      this.#engine = acquired;
+    }
     this.publish();
   }
 

@@ -7,66 +7,74 @@ import { type Engine, MeshError, ModelsList, ModelsPull, ModelsPullStatus, type 
 type ModelState = Engine['models'][number];
 
 const POLL_MS = 250;
-/** How long model-manager may be away before a model counts as failed, in milliseconds. */
-const PATIENCE_MS = 15_000;
 
-export class RequiredModels {
-  readonly wanted: readonly string[];
-  readonly #bus: Bus;
-  readonly #autoPull: boolean;
+export interface EnsureOptions {
+  /** False: what is missing is reported, not pulled. */
+  readonly pull: boolean;
+  /** How long model-manager may be away before a model counts as failed, in milliseconds. */
+  readonly patienceMs: number;
+  readonly signal: AbortSignal;
+}
 
-  constructor(bus: Bus, { required, default: preferred, autoPull }: Config['models']) {
-    this.#bus = bus;
-    this.#autoPull = autoPull;
-    this.wanted = [...new Set([...required, ...(preferred === undefined ? [] : [preferred])])];
-  }
+/** The models that the configuration asks for, each once. */
+export function wantedModels({ required, default: preferred }: Config['models']): readonly string[] {
+  return [...new Set([...required, ...(preferred === undefined ? [] : [preferred])])];
+}
 
-  /**
-   * Brings in what is missing, one after the other, and tells how far each is; without `models.autoPull` it only looks.
-   * @param report called with the state of every model at each change
-   * @returns the models that could not be had; never throws for one of them, only when `signal` aborts.
-   */
-  async ensure(report: (states: ModelState[]) => void, signal: AbortSignal): Promise<ModelState[]> {
-    const states = this.wanted.map((model): ModelState => ({ model, state: 'waiting' }));
-    const set = (index: number, state: ModelState) => {
-      const before = JSON.stringify(states[index]);
-      states[index] = state;
-      if (JSON.stringify(state) !== before) report([...states]);
-    };
-    if (states.length > 0) report([...states]);
-    for (const [index, model] of this.wanted.entries()) {
-      try {
-        if (this.#autoPull) await ensureModel(this.#bus, model, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), signal);
-        else await expectModel(this.#bus, model, signal);
-        set(index, { model, state: 'present' });
-      } catch (thrown) {
-        signal.throwIfAborted();
-        set(index, { model, state: 'failed', detail: MeshError.from(thrown).message });
-      }
+/**
+ * Looks for the models and pulls those that are missing, one after the other; tells how far each is.
+ * @param report called with the state of every model at each change
+ * @returns the models that could not be had; never throws for one of them, only when `signal` aborts.
+ */
+export async function ensureModels(
+  bus: Bus,
+  models: readonly string[],
+  report: (states: ModelState[]) => void,
+  { pull, patienceMs, signal }: EnsureOptions,
+): Promise<ModelState[]> {
+  const states = models.map((model): ModelState => ({ model, state: 'waiting' }));
+  const set = (index: number, state: ModelState) => {
+    const before = JSON.stringify(states[index]);
+    states[index] = state;
+    if (JSON.stringify(state) !== before) report([...states]);
+  };
+  if (models.length > 0) report([...states]);
+  for (const [index, model] of models.entries()) {
+    try {
+      const patient = <Result>(ask: () => Promise<Result>) => patiently(ask, patienceMs, signal);
+      if (pull) await pullModel(bus, model, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), patient, signal);
+      else await findModel(bus, model, patient, signal);
+      set(index, { model, state: 'present' });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      set(index, { model, state: 'failed', detail: MeshError.from(thrown).message });
     }
-    return states.filter(({ state }) => state === 'failed');
+  }
+  return states.filter(({ state }) => state === 'failed');
+}
+
+type Patient = <Result>(ask: () => Promise<Result>) => Promise<Result>;
+
+async function findModel(bus: Bus, model: string, patient: Patient, signal: AbortSignal): Promise<void> {
+  const { models } = await patient(() => bus.call(ModelsList, {}, { signal }));
+  if (!models.some(({ name }) => isSameModel(name, model))) {
+    throw new MeshError('model_not_found', `It is not here, and models.autoPull is off. To get it: ollamesh pull ${model}`);
   }
 }
 
-async function expectModel(bus: Bus, model: string, signal: AbortSignal): Promise<void> {
-  const { models } = await patiently(() => bus.call(ModelsList, {}, { signal }), signal);
-  if (models.some(({ name }) => isSameModel(name, model))) return;
-  throw new MeshError('model_not_found', `It is not here, and models.autoPull is off. To get it: ollamesh pull ${model}`);
-}
-
-async function ensureModel(bus: Bus, model: string, report: (progress: PullProgress) => void, signal: AbortSignal): Promise<void> {
-  let progress = await patiently(() => bus.call(ModelsPull, { model, ifMissing: true }, { signal }), signal);
+async function pullModel(bus: Bus, model: string, report: (progress: PullProgress) => void, patient: Patient, signal: AbortSignal): Promise<void> {
+  let progress = await patient(() => bus.call(ModelsPull, { model, ifMissing: true }, { signal }));
   while (progress.status === 'pulling') {
     report(progress);
     await sleep(POLL_MS, undefined, { signal });
-    progress = await patiently(() => bus.call(ModelsPullStatus, { model }, { signal }), signal);
+    progress = await patient(() => bus.call(ModelsPullStatus, { model }, { signal }));
   }
   if (progress.status === 'failed') throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling "${model}" failed.`);
 }
 
 /** Asks again while model-manager is away: it may just be starting. */
-async function patiently<Result>(ask: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const until = performance.now() + PATIENCE_MS;
+async function patiently<Result>(ask: () => Promise<Result>, patienceMs: number, signal: AbortSignal): Promise<Result> {
+  const until = performance.now() + patienceMs;
   for (;;) {
     try {
       return await ask();

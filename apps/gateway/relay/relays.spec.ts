@@ -7,8 +7,9 @@ import type { Bus } from '#bus';
 import { MeshError } from '#contracts';
 import { type FakeGateway, openGateway } from '../../../test/fakes/fake-gateway.js';
 import { DONE, FakeProducer, type FakeStream, token } from '../../../test/fakes/fake-producer.js';
-import type { FakeViewer } from '../../../test/fakes/fake-viewer.js';
+import { FakeTransport, FakeViewer } from '../../../test/fakes/fake-viewer.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
+import { StreamRelay } from './stream-relay.js';
 
 let bus: TestBus;
 let producerBus: Bus;
@@ -218,18 +219,25 @@ describe('producer lost', () => {
   });
 
   it('replay: one that is under way when the producer is given up ends the stream no second time', async () => {
-    const gateway = await open({ timings, limits: { streams: 1, finishedStreamMs: 0 } });
-    const stream = await start(gateway);
-    const viewer = await gateway.watch(stream.id);
+    const stream = producer.stream(newId());
+    await producerBus.flush();
+    const ended: StreamRelay[] = [];
+    const context = { bus: await bus.connect('gateway'), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
+    const relay = new StreamRelay({ ...context, ended: (which) => void ended.push(which) }, stream.id, 'tiny:latest');
+    await context.bus.flush();
+    const viewer = new FakeViewer(new FakeTransport());
+    relay.join(viewer);
     let release: () => void = () => undefined;
     stream.hold = new Promise((resolve) => (release = resolve));
     stream.add(token('a'));
     stream.say(token('b'));
-    await eventually(() => viewer.ended && gateway.relays.counts.finished === 0);
+    await eventually(() => stream.replays === 1);
+    relay.fail(new MeshError('producer_lost', 'Gone.').toJSON());
+    expect(viewer.terminals).toHaveLength(1);
     release();
     await producerBus.flush();
     await sleep(50);
-    expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+    expect(ended).toEqual([relay]);
     expect(viewer.terminals).toHaveLength(1);
   });
 });

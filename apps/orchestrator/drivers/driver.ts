@@ -58,13 +58,3 @@ export interface EngineExit {
 export function isCandidate(answer: Candidate | NotMe): answer is Candidate {
   return 'start' in answer;
 }
-
-/** The drivers that may be used: the wanted one, or all. One that this version does not have is a driver that says so. */
-export function driversFor(wanted: EngineDriver | 'auto', drivers: readonly Driver[]): readonly Driver[] {
-  if (wanted === 'auto') return drivers;
-  const driver = drivers.find((each) => each.driver === wanted);
-  return [driver ?? { driver: wanted, probe: async () => ({ driver: wanted, notMe: 'This version has no such driver; set engine.driver to another one.' }) }];
-}
-
-/** Injection token of the drivers, in the order in which they are shown. */
-export const DRIVERS = Symbol('engine drivers');

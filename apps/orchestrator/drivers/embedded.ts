@@ -15,6 +15,8 @@ export interface EmbeddedOptions {
   readonly store: string;
   /** The configured models. */
   readonly wanted: readonly string[];
+  /** True on a machine whose GPU it uses: those with Metal. */
+  readonly metal: boolean;
 }
 
 /** The model it comes with; this version can't fetch others. */
@@ -33,7 +35,7 @@ export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
             ? 'The built-in engine (llama.cpp) needs nothing installed.'
             : `The built-in engine needs nothing installed, but has only ${BUNDLED_MODEL}: for ${lacking.join(', ')} install Ollama or Docker.`,
         attached: false,
-        gpu: false,
+        gpu: options.metal && lacking.length === 0,
         // Not 0 when it can't serve what is asked for: then an engine that has to be fetched comes first.
         downloadBytes: lacking.length === 0 ? 0 : undefined,
         start: (report, signal) => start(options, report, signal),
@@ -49,7 +51,7 @@ async function start({ config, program, store }: EmbeddedOptions, report: StartR
   // A group of its own, so that Ctrl-C in the terminal reaches it through us alone; it exits when its IPC channel closes.
   const child = spawn(process.execPath, [program, ...flags, ...settings], { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   const log = new LogTail();
-  for (const [source, output] of [child.stdout, child.stderr].entries()) output?.setEncoding('utf8').on('data', (text: string) => log.take(text, source));
+  for (const [index, output] of [child.stdout, child.stderr].entries()) output?.on('data', (bytes: Buffer) => log.take(bytes, index + 1));
   const exited = exitOf(child);
   killAtExit(child, exited);
   try {

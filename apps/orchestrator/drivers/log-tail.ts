@@ -1,46 +1,50 @@
-/** The newest lines of an engine's log, for the event that tells of its death: several sources, any cut, bounded. */
+/** The newest lines of an engine's log, for the event that tells of its death. docker/container-log.ts feeds it from a container. */
+import { StringDecoder } from 'node:string_decoder';
 
-export interface LogTailOptions {
-  /** Older lines are forgotten. */
-  readonly maxLines?: number;
-  /** A longer line is cut and ends with "…". */
-  readonly maxChars?: number;
+interface Channel {
+  readonly decoder: StringDecoder;
+  /** The line that has not ended yet. */
+  partial: string;
 }
 
 export class LogTail {
   readonly #lines: string[] = [];
-  readonly #unfinished = new Map<number, string>();
   readonly #maxLines: number;
   readonly #maxChars: number;
+  #channels = new Map<number, Channel>();
 
-  constructor({ maxLines = 50, maxChars = 2_000 }: LogTailOptions = {}) {
+  /** Older lines than `maxLines` are forgotten; a line longer than `maxChars` is cut and ends with "…". */
+  constructor({ maxLines = 50, maxChars = 2_000 } = {}) {
     this.#maxLines = maxLines;
     this.#maxChars = maxChars;
   }
 
-  /** Takes a piece of what `source` says; lines of several sources don't run into each other. */
-  take(text: string, source = 1): void {
-    const pieces = ((this.#unfinished.get(source) ?? '') + text).split('\n');
+  /** Takes a piece of output, in any cut; the lines of one channel (1: output, 2: errors) are not broken by those of another. */
+  take(bytes: Buffer, channel = 1): void {
+    const from = this.#channels.get(channel) ?? { decoder: new StringDecoder('utf8'), partial: '' };
+    this.#channels.set(channel, from);
+    const pieces = (from.partial + from.decoder.write(bytes)).split('\n');
     // One character more than is shown, so that a cut line is known as cut.
-    this.#unfinished.set(source, (pieces.pop() ?? '').slice(0, this.#maxChars + 1));
+    from.partial = (pieces.pop() ?? '').slice(0, this.#maxChars + 1);
     for (const piece of pieces) this.note(piece.replace(/\r$/, ''));
   }
 
-  /** Adds a whole line. */
+  /** Adds a line; empty ones say nothing. */
   note(line: string): void {
+    if (line === '') return;
     this.#lines.push(this.#cut(line));
     if (this.#lines.length > this.#maxLines) this.#lines.shift();
   }
 
-  /** Forgets everything, as the source begins anew. */
+  /** Forgets everything: a new stream begins that repeats the old lines. */
   clear(): void {
     this.#lines.length = 0;
-    this.#unfinished.clear();
+    this.#channels = new Map();
   }
 
   /** Oldest first, unfinished lines last. */
   lines(): string[] {
-    const unfinished = [...this.#unfinished.values()].filter((line) => line !== '');
+    const unfinished = [...this.#channels.values()].map(({ partial }) => partial).filter((line) => line !== '');
     return [...this.#lines, ...unfinished.map((line) => this.#cut(line))].slice(-this.#maxLines);
   }
 

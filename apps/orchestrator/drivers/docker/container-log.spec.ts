@@ -1,5 +1,6 @@
 /** A container's log: Docker's frames cut anywhere, and bounds that hold. */
 import { describe, expect, it } from '@jest/globals';
+import { LogTail } from '../log-tail.js';
 import { ContainerLog } from './container-log.js';
 
 function frame(channel: 1 | 2, text: string): Buffer {
@@ -11,7 +12,7 @@ function frame(channel: 1 | 2, text: string): Buffer {
 }
 
 describe('container log', () => {
-  it('container log: frames cut anywhere make the same lines', () => {
+  it('frames cut anywhere make the same lines', () => {
     const log = Buffer.concat([frame(1, 'one\ntw'), frame(2, 'wärn\r\n'), frame(1, 'o\nthree')]);
     for (let size = 1; size <= log.length; size++) {
       const tail = new ContainerLog();
@@ -20,20 +21,20 @@ describe('container log', () => {
     }
   });
 
-  it('container log: only the newest lines are kept', () => {
-    const tail = new ContainerLog({ maxLines: 3 });
+  it('only the newest lines are kept', () => {
+    const tail = new ContainerLog(new LogTail({ maxLines: 3 }));
     for (let line = 1; line <= 10; line++) tail.write(frame(1, `${line}\n`));
     expect(tail.lines()).toEqual(['8', '9', '10']);
   });
 
-  it('container log: a line that never ends is cut, not collected', () => {
-    const tail = new ContainerLog({ maxChars: 10 });
+  it('a line that never ends is cut, not collected', () => {
+    const tail = new ContainerLog(new LogTail({ maxChars: 10 }));
     for (let piece = 0; piece < 1_000; piece++) tail.write(frame(1, 'x'.repeat(100)));
     tail.write(frame(1, 'end\nnext'));
     expect(tail.lines()).toEqual(['xxxxxxxxxx…', 'next']);
   });
 
-  it('container log: after a restart the old lines are not there twice', () => {
+  it('after a restart the old lines are not there twice', () => {
     const tail = new ContainerLog();
     tail.write(frame(1, 'one\nhalf').subarray(0, 14));
     tail.restart();

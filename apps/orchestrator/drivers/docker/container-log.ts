@@ -1,18 +1,16 @@
-/** A container's log: takes Docker's multiplexed stream apart; ../log-tail.ts keeps the lines. */
-import { StringDecoder } from 'node:string_decoder';
-import { LogTail, type LogTailOptions } from '../log-tail.js';
+/** A container's log: takes Docker's multiplexed stream apart, into the tail of lines that every driver keeps. */
+import { LogTail } from '../log-tail.js';
 
 const HEADER_BYTES = 8;
 
 export class ContainerLog {
   readonly #tail: LogTail;
-  readonly #decoders = new Map<number, StringDecoder>();
   #header = Buffer.alloc(0);
   #payloadLeft = 0;
   #channel = 1;
 
-  constructor(options: LogTailOptions = {}) {
-    this.#tail = new LogTail(options);
+  constructor(tail = new LogTail()) {
+    this.#tail = tail;
   }
 
   /** Bytes as Docker sends them: frames of {channel, 0, 0, 0, length (32 bit)} and payload, cut anywhere. */
@@ -32,7 +30,7 @@ export class ContainerLog {
       const payload = rest.subarray(0, this.#payloadLeft);
       rest = rest.subarray(payload.length);
       this.#payloadLeft -= payload.length;
-      this.#tail.take(this.#decoder().write(payload), this.#channel);
+      this.#tail.take(payload, this.#channel);
     }
   }
 
@@ -44,18 +42,12 @@ export class ContainerLog {
   /** A new stream begins that repeats the old lines, as after a reconnect. */
   restart(): void {
     this.#tail.clear();
-    this.#decoders.clear();
     this.#header = Buffer.alloc(0);
     this.#payloadLeft = 0;
   }
 
+  /** Oldest first, unfinished lines last. */
   lines(): string[] {
     return this.#tail.lines();
-  }
-
-  #decoder(): StringDecoder {
-    let decoder = this.#decoders.get(this.#channel);
-    if (!decoder) this.#decoders.set(this.#channel, (decoder = new StringDecoder('utf8')));
-    return decoder;
   }
 }

@@ -3,10 +3,11 @@ import { createServer } from 'node:net';
 import { MeshError } from '#contracts';
 import type Docker from 'dockerode';
 import type { RunningEngine, StartReport } from '../driver.js';
+import { LogTail } from '../log-tail.js';
 import { bounded, CALL_LIMIT_MS } from './bounded.js';
+import { ContainerLog } from './container-log.js';
 import { type ContainerPlan, isAdoptable, isOurs, urlOf } from './container.js';
 import { statusOf, unavailable, undefinedIfMissing, wordsOf } from './failure.js';
-import { ContainerLog } from './container-log.js';
 import { hasImage, pullImage } from './pull.js';
 import { watchContainer } from './running.js';
 
@@ -77,7 +78,7 @@ async function createAndStart(docker: Docker, plan: ContainerPlan, undo: Undo, r
 
 /** A container without a published port has ended already; its log says why. */
 async function diedAtOnce(container: Docker.Container, plan: ContainerPlan): Promise<MeshError> {
-  const tail = new ContainerLog({ maxLines: 5, maxChars: 300 });
+  const tail = new ContainerLog(new LogTail({ maxLines: 5, maxChars: 300 }));
   tail.write(await bounded(() => container.logs({ stdout: true, stderr: true, tail: 5 })));
   const { State } = await bounded(() => container.inspect());
   const said = tail.lines().join(' / ') || 'it wrote no log';
