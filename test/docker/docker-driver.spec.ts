@@ -21,7 +21,8 @@ const UNPULLABLE = '127.0.0.1:1/ollamesh-test/nothing:latest';
 /** Grows until it is killed, once /grow is asked for. */
 const HUNGRY = `import{createServer}from'node:http';createServer((q,s)=>{s.end('{}');if(q.url==='/grow'){const all=[];setInterval(()=>all.push(Buffer.alloc(8e6,1)),1)}}).listen(11434,'0.0.0.0')`;
 const STUBBORN = `import{createServer}from'node:http';process.on('SIGTERM',()=>console.log('not yet'));createServer((q,s)=>s.end('{}')).listen(11434,'0.0.0.0')`;
-const BROKEN = `console.error('no model folder');process.exit(3)`;
+/** Gives up once it has been seen to run; one that ends at once never was an engine. */
+const BROKEN = `setTimeout(()=>{console.error('no model folder');process.exit(3)},2000)`;
 const EMPTY = 'ollamesh-test/empty';
 const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN };
 

@@ -106,7 +106,7 @@ const LOST_WITHIN_MS = 10_000;
     expect(here.events.filter(isTerminal)).toMatchObject([{ event: 'done', data: { finishReason: 'cancelled' } }]);
   });
 
-  it('SIGTERM for one gateway: its viewers are told, the stream goes on for those at the other', async () => {
+  it('SIGTERM for one gateway: its viewers are cut without an end, the stream goes on at the other', async () => {
     await start('gateway', 'brief');
     const engineId = await engine();
     const { id } = await createStream(gateway('brief'), { prompt: 'Tell me a short story.' });
@@ -119,9 +119,9 @@ const LOST_WITHIN_MS = 10_000;
     await leaving.ended;
     process.kill(engineId, 'SIGCONT');
     await staying.ended;
-    if (wasLive) expect(leaving.events.filter(isTerminal)).toMatchObject([{ event: 'failed', data: { error: { code: 'unavailable', retryable: true } } }]);
+    if (wasLive) expect(leaving.events.filter(isTerminal)).toEqual([]); // The stream is not over.
     expect(textOf(staying.events)).toBe(answerTo('Tell me a short story.'));
-    // Whoever comes back with the position of that farewell misses nothing.
+    // Whoever comes back with the position of the last event misses nothing.
     const position = leaving.events.at(-1)?.id ?? '';
     const rest = await openSse(`${gateway('late')}/streams/${id}`, { headers: { 'last-event-id': position } });
     await rest.ended;

@@ -2,7 +2,8 @@
 import { ApiError } from '../errors.js';
 import type { Answered } from '../engine/engine.js';
 import type { Exchange } from '../http/routes.js';
-import { sendJson, sendLine } from '../http/reply.js';
+import { GatheredLines } from '../http/gathered-lines.js';
+import { sendJson } from '../http/reply.js';
 
 /** How the two endpoints differ: where the text goes in a line, and what the last line has besides the counters. */
 export interface Shape {
@@ -15,6 +16,7 @@ export async function sendAnswer(
   exchange: Exchange, model: string, stream: boolean, began: bigint, pieces: AsyncGenerator<string, Answered, void>, shape: Shape,
 ): Promise<void> {
   const { response, gone } = exchange;
+  const lines = new GatheredLines(response, gone);
   let whole = '';
   try {
     for (;;) {
@@ -22,13 +24,17 @@ export async function sendAnswer(
       if (step.done === true) {
         const line = lastLine(model, stream ? '' : whole, began, step.value, shape);
         if (!stream) return sendJson(response, line);
-        await sendLine(response, line, gone);
+        await lines.send(line);
+        await lines.flush();
         response.end();
         return;
       }
-      if (stream) await sendLine(response, { model, created_at: now(), ...shape.text(step.value), done: false }, gone);
+      if (stream) await lines.send({ model, created_at: now(), ...shape.text(step.value), done: false });
       else whole += step.value;
     }
+  } catch (thrown) {
+    await lines.flush(); // What was said before the failure is told before it.
+    throw thrown;
   } finally {
     // Leaving early (the client has gone) stops the generation; after its end this does nothing.
     await pieces.return(undefined as never);

@@ -31,14 +31,19 @@ export function sendError(response: ServerResponse, error: ApiError): void {
   else sendJson(response, { error: error.message }, error.contentType, error.status);
 }
 
+/** One NDJSON line, flushed at once. Resolves and throws as sendLines. */
+export function sendLine(response: ServerResponse, line: unknown, signal: AbortSignal): Promise<void> {
+  return sendLines(response, `${JSON.stringify(line)}\n`, signal);
+}
+
 /**
- * One NDJSON line, flushed at once. Resolves when the socket wants more, so what waits for a slow reader is one line plus the socket's
+ * NDJSON lines in one write. Resolves when the socket wants more, so what waits for a slow reader is one write plus the socket's
  * own buffer. Throws Gone when the reader left or stalled.
  */
-export async function sendLine(response: ServerResponse, line: unknown, signal: AbortSignal): Promise<void> {
+export async function sendLines(response: ServerResponse, lines: string, signal: AbortSignal): Promise<void> {
   if (signal.aborted || response.destroyed) throw new Gone();
   if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
-  if (response.write(`${JSON.stringify(line)}\n`)) return;
+  if (response.write(lines)) return;
   const patience = AbortSignal.any([signal, AbortSignal.timeout(STALL_MS)]);
   try {
     await once(response, 'drain', { signal: patience });

@@ -1,0 +1,58 @@
+/** Gathered lines: the first at once, fast ones together, none lost, order kept, a slow reader felt. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerResponse } from 'node:http';
+import { describe, expect, it } from '@jest/globals';
+import { GatheredLines } from './gathered-lines.js';
+
+/** The part of a response that lines are written to. */
+class FakeResponse {
+  readonly writes: string[] = [];
+  headersSent = true;
+  destroyed = false;
+  writableNeedDrain = false;
+  write(text: string): boolean {
+    this.writes.push(text);
+    return true;
+  }
+}
+
+function open(signal = new AbortController().signal) {
+  const response = new FakeResponse();
+  return { response, lines: new GatheredLines(response as unknown as ServerResponse, signal) };
+}
+
+describe('gathered lines', () => {
+  it('send: the first goes at once, those right behind it together, by themselves', async () => {
+    const { response, lines } = open();
+    for (const n of [1, 2, 3]) await lines.send({ n });
+    expect(response.writes).toEqual(['{"n":1}\n']);
+    await sleep(30);
+    expect(response.writes).toEqual(['{"n":1}\n', '{"n":2}\n{"n":3}\n']);
+  });
+
+  it('flush: sends what waits, and nothing twice', async () => {
+    const { response, lines } = open();
+    for (const n of [1, 2]) await lines.send({ n });
+    await lines.flush();
+    await lines.flush();
+    await sleep(30);
+    expect(response.writes.join('')).toBe('{"n":1}\n{"n":2}\n');
+  });
+
+  it('backpressure: a socket that is full gets no more gathered for it', async () => {
+    const { response, lines } = open();
+    await lines.send({ n: 1 });
+    response.writableNeedDrain = true;
+    await lines.send({ n: 2 });
+    expect(response.writes).toHaveLength(2);
+  });
+
+  it('gone: the reader’s leaving is told with the next write', async () => {
+    const gone = new AbortController();
+    const { lines } = open(gone.signal);
+    await lines.send({ n: 1 });
+    gone.abort();
+    await lines.send({ n: 2 });
+    await expect(lines.flush()).rejects.toThrow();
+  });
+});
