@@ -115,7 +115,7 @@ export class StreamRelay {
     this.#waiting = [];
     try {
       let more = true;
-      for (let idle = 0; more && idle < MAX_IDLE_REPLAYS; ) {
+      for (let idle = 0; more && this.live && idle < MAX_IDLE_REPLAYS; ) {
         const before = this.#log.head;
         const reply = await this.#context.bus.call(StreamReplay, { after: before }, { id: this.id });
         this.model = reply.model;
