@@ -62,10 +62,6 @@ export class StreamProducer {
     return { epoch: this.#identity.epoch, seq: this.#frames.length };
   }
 
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** Publishes what `lines` yields; settles, never rejects, when the terminal frame is out. */
   async run(lines: (signal: AbortSignal) => AsyncIterable<InferenceLine>): Promise<void> {
     const loading = setTimeout(() => {

@@ -103,4 +103,3 @@ export type Config = z.output<typeof Config>;
 export type LoadedConfig = Config & { readonly dataDir: string };
 export type EngineConfig = Config['engine'];
 export type GatewayConfig = Config['gateway'];
-export type BusConfig = Config['bus'];

@@ -33,7 +33,6 @@ export const Frame = z.discriminatedUnion('kind', [
   z.object({ ...numbered, kind: z.literal('error'), error: ErrorBody }),
 ]);
 export type Frame = z.infer<typeof Frame>;
-export type FrameKind = Frame['kind'];
 
 export const Head = z.object({ epoch: z.int().nonnegative(), seq: z.int().nonnegative() });
 export type Head = z.infer<typeof Head>;

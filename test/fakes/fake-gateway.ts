@@ -4,7 +4,6 @@ import { type RelayTimings, Relays } from '../../apps/gateway/relay/relays.js';
 import type { Bus } from '#bus';
 import { Config, type ConfigInput } from '#config';
 import { type Head, StreamBeat } from '#contracts';
-import { Logger } from '#runtime';
 import { parsePosition } from '#streams';
 import { FakeTransport, FakeViewer } from './fake-viewer.js';
 
@@ -22,8 +21,7 @@ export interface FakeGateway {
 }
 
 export function openGateway(bus: Bus, { limits = {}, timings = STILL }: { limits?: Limits; timings?: Partial<RelayTimings> } = {}): FakeGateway {
-  const logger = new Logger({ app: 'gateway', level: 'fatal', format: 'line' });
-  const relays = new Relays(bus, new MeshView(bus), logger, Config.parse({ gateway: { limits } }), { ...STILL, ...timings });
+  const relays = new Relays(bus, new MeshView(bus), Config.parse({ gateway: { limits } }), { ...STILL, ...timings });
   relays.onApplicationBootstrap();
   bus.subscribe(StreamBeat, ({ heads }: { heads: Record<string, Head> }) => relays.beat(heads));
   const transport = new FakeTransport();

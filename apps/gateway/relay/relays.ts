@@ -4,7 +4,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nest
 import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
-import { CONFIG, Logger } from '#runtime';
+import { CONFIG } from '#runtime';
 import { coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
@@ -51,7 +51,6 @@ export class Relays implements OnApplicationBootstrap {
   constructor(
     bus: Bus,
     mesh: MeshView,
-    logger: Logger,
     @Inject(CONFIG) config: Config,
     @Optional() @Inject(RELAY_TIMINGS) timings: RelayTimings = USUAL_TIMINGS,
   ) {
@@ -69,7 +68,6 @@ export class Relays implements OnApplicationBootstrap {
         if (this.#relays.has(relay.id)) this.#endedAt.set(relay.id, performance.now());
       },
       viewersChanged: (by) => (this.#viewers += by),
-      warn: (message) => logger.warn(message),
     };
   }
 

@@ -26,7 +26,6 @@ export interface RelayContext {
   ended(relay: StreamRelay): void;
   /** Told how many viewers came (or, negative, went). */
   viewersChanged(by: number): void;
-  warn(message: string): void;
 }
 
 export class StreamRelay {
