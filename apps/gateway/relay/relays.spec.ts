@@ -9,6 +9,7 @@ import { type FakeGateway, openGateway } from '../../../test/fakes/fake-gateway.
 import { DONE, FakeProducer, type FakeStream, token } from '../../../test/fakes/fake-producer.js';
 import { FakeTransport, FakeViewer } from '../../../test/fakes/fake-viewer.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
+import { RelayStats } from './relay-stats.js';
 import { StreamRelay } from './stream-relay.js';
 
 let bus: TestBus;
@@ -222,7 +223,7 @@ describe('producer lost', () => {
     const stream = producer.stream(newId());
     await producerBus.flush();
     const ended: StreamRelay[] = [];
-    const context = { bus: await bus.connect('gateway'), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
+    const context = { bus: await bus.connect('gateway'), stats: new RelayStats(), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
     const relay = new StreamRelay({ ...context, ended: (which) => void ended.push(which) }, stream.id, 'tiny:latest');
     await context.bus.flush();
     const viewer = new FakeViewer(new FakeTransport());

@@ -7,6 +7,7 @@ import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshE
 import { CONFIG } from '#runtime';
 import { coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
+import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
 /** Injection token of other timings than the usual ones. */
@@ -33,6 +34,7 @@ const COST_WEIGHT = 0.1;
 
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
+  readonly stats = new RelayStats();
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
@@ -65,6 +67,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#timings = timings;
     this.#context = {
       bus,
+      stats: this.stats,
       windowMs: () => coalescingWindowMs(this.#viewers, this.#writeCostMs),
       flushed: (writes, elapsedMs) => {
         if (writes > 0) this.#writeCostMs += COST_WEIGHT * (elapsedMs / writes - this.#writeCostMs);
@@ -89,6 +92,21 @@ export class Relays implements OnApplicationBootstrap {
 
   get viewers(): number {
     return this.#viewers;
+  }
+
+  /** Measured cost of one write, in milliseconds. */
+  get writeCostMs(): number {
+    return this.#writeCostMs;
+  }
+
+  /** What the coalescing law says at this moment, in milliseconds. */
+  get windowMs(): number {
+    return this.#context.windowMs();
+  }
+
+  /** Memory that finished streams take, in bytes. */
+  get finishedBytes(): number {
+    return this.#finishedBytes;
   }
 
   get counts(): { live: number; finished: number } {
