@@ -1,5 +1,5 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
@@ -38,6 +38,7 @@ export class Relays implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
+  readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
   readonly #context: RelayContext;
   readonly #relays = new Map<string, StreamRelay>();
@@ -64,6 +65,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
+    this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
     this.#context = {
       bus,
@@ -157,11 +159,17 @@ export class Relays implements OnApplicationBootstrap {
     return attaching;
   }
 
-  /** @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`. Cancelling what has ended changes nothing. */
-  async cancel(id: string, ownerToken: string): Promise<void> {
+  /**
+   * Ends a stream for its owner or an operator. Cancelling what has ended changes nothing.
+   * @param token the stream's ownerToken, or the gateway's operatorToken
+   * @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`
+   */
+  async cancel(id: string, token: string): Promise<void> {
     const relay = await this.get(id);
+    const ownerTokenHash = hash(token);
+    const isOperator = this.#operatorTokenHash !== undefined && timingSafeEqual(Buffer.from(ownerTokenHash), Buffer.from(this.#operatorTokenHash));
     try {
-      await this.#bus.call(StreamCancel, { ownerTokenHash: hash(ownerToken) }, { id });
+      await this.#bus.call(StreamCancel, isOperator ? { operator: true } : { ownerTokenHash }, { id });
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
