@@ -15,6 +15,8 @@ const now = {
   memory: { totalBytes: 8, availableBytes: 4 },
   findings: [],
 };
+const files = { read: async () => undefined, list: async () => [] };
+const NO_DRM = 'No AMD or Intel GPU: /sys/class/drm shows none.';
 const system: SystemProbe = { read: async () => now, readNow: () => now };
 
 describe('HardwareReader', () => {
@@ -29,10 +31,10 @@ describe('HardwareReader', () => {
   });
 
   it.each<NodeJS.Platform>(['linux', 'win32', 'darwin', 'freebsd'])('no tool: on %s it is an answer without GPUs that says why', async (platform) => {
-    const reader = new HardwareReader({ node: 'a', platform, system, run: async () => ({ kind: 'not-found' }), clock: () => new Date(0) });
+    const reader = new HardwareReader({ node: 'a', platform, files, system, run: async () => ({ kind: 'not-found' }), clock: () => new Date(0) });
     const hardware = await reader.read();
     expect(hardware).toMatchObject({ node: 'a', sampledAt: '1970-01-01T00:00:00.000Z', gpus: [], cpu: now.cpu });
-    expect(hardware.findings).toEqual([expect.stringContaining('NVIDIA')]);
+    expect(hardware.findings).toEqual([expect.stringContaining('NVIDIA'), ...(platform === 'linux' ? [NO_DRM] : [])]);
   });
 
   it('slow tool: the read does not wait for it, the next one has its answer', async () => {
@@ -42,8 +44,8 @@ describe('HardwareReader', () => {
       await sleep(150);
       return answer;
     };
-    const reader = new HardwareReader({ node: 'a', platform: 'linux', system, run, patienceMs: 30 });
-    expect(await reader.read()).toMatchObject({ gpus: [], findings: ['nvidia-smi has not answered yet.'] });
+    const reader = new HardwareReader({ node: 'a', platform: 'linux', files, system, run, patienceMs: 30 });
+    expect(await reader.read()).toMatchObject({ gpus: [], findings: ['nvidia-smi has not answered yet.', NO_DRM] });
     expect((await reader.read()).gpus).toEqual([]);
     expect(runs).toBe(1);
     await sleep(400);
@@ -58,14 +60,25 @@ describe('HardwareReader', () => {
       runs++;
       return { kind: 'timed-out' };
     };
-    const reader = new HardwareReader({ node: 'a', platform: 'linux', system, run });
-    for (let read = 0; read < 3; read++) expect((await reader.read()).findings).toEqual([expect.stringContaining('gave no answer')]);
+    const reader = new HardwareReader({ node: 'a', platform: 'linux', files, system, run });
+    for (let read = 0; read < 3; read++) expect((await reader.read()).findings).toEqual([expect.stringContaining('gave no answer'), NO_DRM]);
     expect(runs).toBe(1);
+  });
+
+  it('missing tool: is not looked for at every read', async () => {
+    const asked: string[] = [];
+    const run = async (file: string): Promise<CommandOutcome> => {
+      asked.push(file);
+      return { kind: 'not-found' };
+    };
+    const reader = new HardwareReader({ node: 'a', platform: 'linux', files, system, run });
+    for (let read = 0; read < 3; read++) await reader.read();
+    expect(asked).toEqual(['nvidia-smi', '/usr/lib/wsl/lib/nvidia-smi']);
   });
 
   it('slow system: what Node knows stands in', async () => {
     const slow: SystemProbe = { read: () => new Promise(() => {}), readNow: () => now };
-    const reader = new HardwareReader({ node: 'a', platform: 'linux', system: slow, run: async () => answer, patienceMs: 30 });
+    const reader = new HardwareReader({ node: 'a', platform: 'linux', system: slow, files, run: async () => answer, patienceMs: 30 });
     expect(await reader.read()).toMatchObject({ memory: now.memory, gpus: [{ name: 'NVIDIA L4' }] });
   });
 });

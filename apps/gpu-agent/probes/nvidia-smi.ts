@@ -8,6 +8,8 @@ export interface GpusFound {
   readonly findings: readonly string[];
   /** True when the tool hung, so that asking again at once is no use. */
   readonly hung: boolean;
+  /** True when the tool is not there, so that looking again soon is no use. */
+  readonly missing?: boolean;
 }
 
 export interface NvidiaProbe {
@@ -39,7 +41,7 @@ export function nvidiaProbe({ run, platform, timeoutMs }: NvidiaProbe): () => Pr
       if (outcome.kind === 'failed') return none(`nvidia-smi could not be run: ${outcome.reason}`);
       if (outcome.kind === 'exited') return gpusOf(outcome, (gpus) => capabilitiesOf(file, gpus));
     }
-    return none('No NVIDIA driver: nvidia-smi was not found.');
+    return { ...none('No NVIDIA driver: nvidia-smi was not found.'), missing: true };
   };
 }
 
