@@ -5,6 +5,7 @@ import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
+import { gpuCommand } from './commands/gpu.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
@@ -19,6 +20,7 @@ const program = new Command('ollamesh')
   .addCommand(modelsCommand())
   .addCommand(pullCommand())
   .addCommand(statusCommand())
+  .addCommand(gpuCommand())
   .addCommand(devCommand());
 
 try {
