@@ -14,13 +14,15 @@ const working: SystemInformation = {
   currentLoad: async () => ({ currentLoad: 12.5 }),
 };
 
+const unlimited = { constrainedMemory: () => 0, availableMemory: () => 0 };
+
 const broken = async (): Promise<never> => {
   throw new Error('lscpu: not found');
 };
 
 describe('system', () => {
   it('this machine: is read, and agrees with what Node knows', async () => {
-    const { findings, ...system } = await systemProbe().read();
+    const { findings, ...system } = await systemProbe({ group: unlimited }).read();
     expect(parts.parse(system)).toEqual(system);
     expect(findings).toEqual([]);
     expect(system.memory.totalBytes).toBe(nodeOs.totalmem());
@@ -39,8 +41,18 @@ describe('system', () => {
     });
   });
 
+  it.each<[string, number, number, { totalBytes: number; availableBytes: number }]>([
+    ['below the machine\'s memory: counts, with what is left of it', 50, 30, { totalBytes: 50, availableBytes: 30 }],
+    ['of which more is left than the machine has: the machine\'s rest counts', 90, 60, { totalBytes: 90, availableBytes: 40 }],
+    ['above the machine\'s memory: is none', 2 ** 63, 40, { totalBytes: 100, availableBytes: 40 }],
+    ['of 0: is none', 0, 40, { totalBytes: 100, availableBytes: 40 }],
+  ])('container limit %s', async (_, limit, left, memory) => {
+    const group = { constrainedMemory: () => limit, availableMemory: () => left };
+    expect((await systemProbe({ information: working, group }).read()).memory).toEqual(memory);
+  });
+
   it('failure: Node\'s own knowledge stands in, and each failure is a finding', async () => {
-    const { findings, ...system } = await systemProbe({ information: { cpu: broken, mem: broken, osInfo: broken, currentLoad: broken } }).read();
+    const { findings, ...system } = await systemProbe({ information: { cpu: broken, mem: broken, osInfo: broken, currentLoad: broken }, group: unlimited }).read();
     expect(parts.parse(system)).toEqual(system);
     expect(system.memory.totalBytes).toBe(nodeOs.totalmem());
     expect(findings).toHaveLength(4);

@@ -25,10 +25,16 @@ export interface SystemProbe {
   readNow(): SystemFound;
 }
 
-export function systemProbe({ information = systeminformation, os = nodeOs }: { information?: SystemInformation; os?: OperatingSystem } = {}): SystemProbe {
+/** What the control group of a container leaves this process, in bytes; the part of node:process that is used. */
+export type ControlGroup = Pick<typeof process, 'availableMemory' | 'constrainedMemory'>;
+
+export function systemProbe({ information = systeminformation, os = nodeOs, group = process }: { information?: SystemInformation; os?: OperatingSystem; group?: ControlGroup } = {}): SystemProbe {
   const cpuOnce = untilItWorks(() => information.cpu());
   const osOnce = untilItWorks(() => information.osInfo());
-  const readNow = (): SystemFound => knownToNode(os);
+  const readNow = (): SystemFound => {
+    const known = knownToNode(os);
+    return { ...known, memory: withinLimit(known.memory, group) };
+  };
   return {
     readNow,
     async read() {
@@ -49,7 +55,10 @@ export function systemProbe({ information = systeminformation, os = nodeOs }: { 
           physicalCores: atLeastOne(valueOf(cpu)?.physicalCores, known.cpu.physicalCores),
           loadPercent: percent(valueOf(load)?.currentLoad),
         },
-        memory: memory.status === 'fulfilled' && memory.value.total > 0 ? { totalBytes: memory.value.total, availableBytes: Math.max(0, memory.value.available) } : known.memory,
+        memory:
+          memory.status === 'fulfilled' && memory.value.total > 0
+            ? withinLimit({ totalBytes: memory.value.total, availableBytes: Math.max(0, memory.value.available) }, group)
+            : known.memory,
         findings: [cpu, distribution, memory, load].flatMap((answer) =>
           answer.status === 'rejected' ? [`Part of the system could not be read: ${messageOf(answer.reason)}`] : [],
         ),
@@ -67,6 +76,13 @@ function knownToNode(os: OperatingSystem): SystemFound {
     memory: { totalBytes: os.totalmem(), availableBytes: os.freemem() },
     findings: [],
   };
+}
+
+/** In a container its limit counts, where it is below what the machine has (no limit is told as 0, or as a huge number). */
+function withinLimit(memory: Hardware['memory'], group: ControlGroup): Hardware['memory'] {
+  const limit = group.constrainedMemory();
+  if (!(limit > 0 && limit < memory.totalBytes)) return memory;
+  return { totalBytes: limit, availableBytes: Math.min(memory.availableBytes, limit, Math.max(0, group.availableMemory())) };
 }
 
 /** Remembers the first answer; a failure is not remembered. */
