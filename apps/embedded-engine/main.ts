@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { EngineListening } from '#contracts';
+import type { EngineListening, EngineModelStage } from '#contracts';
 import { packageRoot } from '#package-root';
 import { engineRoutes } from './api/routes.js';
 import { Admission } from './engine/admission.js';
@@ -18,13 +19,16 @@ import { Store } from './store/store.js';
 
 /** Models in memory at once. */
 const MAX_LOADED = 3;
+/** Part of the machine's memory, or of what this process is allowed, that models may take. */
+const MEMORY_SHARE = 0.9;
 /** A stop takes no longer (ms), whatever a generation is in the middle of. */
 const STOP_MS = 1_500;
 
 async function main(flags: Flags): Promise<void> {
   const root = packageRoot();
   const store = new Store(flags.store);
-  const residency = new Residency(new LlamaBackend(), flags.parallel, flags.keepMs, MAX_LOADED);
+  const bounds = { maxLoaded: MAX_LOADED, memory: memoryLimit() * MEMORY_SHARE, available: () => process.availableMemory() };
+  const residency = new Residency(new LlamaBackend(), flags.parallel, flags.keepMs, bounds, (model, stage) => announce({ type: 'model', model: model.label, stage }, stop));
   const engine = new Engine(store, residency, new Admission(flags.parallel, flags.maxQueue));
   const stopping = new AbortController();
   const version = engineVersion(root);
@@ -42,7 +46,7 @@ async function main(flags: Flags): Promise<void> {
   await seed(store, join(root, 'apps/embedded-engine/models'), join(root, 'LICENSE'));
   server.listen(flags.port, flags.host);
   await once(server, 'listening');
-  announce({ type: 'listening', url: urlOf(server.address() as AddressInfo), version });
+  announce({ type: 'listening', url: urlOf(server.address() as AddressInfo), version }, stop);
 }
 
 /** `<package version>-embedded`: a semantic version with a pre-release part, so that tools that parse Ollama's version can parse it. */
@@ -55,9 +59,16 @@ function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-function announce(message: EngineListening): void {
-  if (process.send === undefined) process.stdout.write(`${message.url}\n`);
-  else process.send(message);
+/** @param orphaned called when the parent has gone, which nobody else notices when it went before this process listened for that */
+function announce(message: EngineListening | EngineModelStage, orphaned: () => void): void {
+  if (process.send !== undefined) process.send(message, (error: Error | null) => error !== null && orphaned());
+  else if (message.type === 'listening') process.stdout.write(`${message.url}\n`);
+}
+
+/** Bytes; a container's limit counts where there is one. */
+function memoryLimit(): number {
+  const allowed = process.constrainedMemory();
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
 }
 
 /** Politely first: streams are cut, evaluations end at their next token; then for sure. */

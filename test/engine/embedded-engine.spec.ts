@@ -130,7 +130,7 @@ describe('answers', () => {
     expect(shortened.lines[0]).toMatchObject({ done: true, done_reason: 'stop' });
     expect(counted).toBeGreaterThan(700);
     expect(counted).toBeLessThanOrEqual(767);
-    const cut = await chat(engine, 'word '.repeat(5_000), { stream: false });
+    const cut = await chat(engine, 'word '.repeat(5_000), { stream: false, options: { num_predict: 300, temperature: 2 } });
     expect(cut.lines[0]).toMatchObject({ done: true, prompt_eval_count: 512 });
     const refused = await chat(engine, 'word '.repeat(5_000), { truncate: false });
     expect([refused.status, refused.text]).toEqual([400, '{"error":"the input length exceeds the context length"}']);

@@ -7,12 +7,10 @@ import { sendEmpty, sendJson } from '../http/reply.js';
 import type { Handler } from '../http/routes.js';
 import { modelInfo, tensorList, type ModelFacts } from '../store/gguf-facts.js';
 import { LAYER } from '../store/manifest.js';
+import type { Capabilities } from './capabilities.js';
 import { modelfile, parameterText } from './modelfile.js';
 
-/** What this engine can do with a model, whatever the model could do elsewhere. */
-const CAPABILITIES = ['completion'];
-
-export function tags(engine: Engine): Handler {
+export function tags(engine: Engine, capabilities: Capabilities): Handler {
   return async ({ response }) => {
     const models = [];
     for (const model of await engine.store.list()) {
@@ -20,7 +18,7 @@ export function tags(engine: Engine): Handler {
       models.push({
         name: model.label, model: model.label, modified_at: model.modifiedAt.toISOString(), size: model.size, digest: model.digest,
         details: { ...details(facts), context_length: facts?.contextLength ?? 0, embedding_length: facts?.embeddingLength ?? 0 },
-        capabilities: CAPABILITIES,
+        capabilities: (await capabilities.of(model)).capabilities,
       });
     }
     sendJson(response, { models });
@@ -40,7 +38,7 @@ export function ps(engine: Engine): Handler {
   };
 }
 
-export function show(engine: Engine): Handler {
+export function show(engine: Engine, capabilities: Capabilities): Handler {
   return async ({ request, response }) => {
     const fields = new Fields('ShowRequest', await readJson(request));
     const asked = fields.string('model') || fields.string('name') || '';
@@ -60,7 +58,7 @@ export function show(engine: Engine): Handler {
       details: details(await engine.store.facts(model)),
       model_info: modelInfo(header, fields.boolean('verbose') ?? false),
       tensors: tensorList(header),
-      capabilities: CAPABILITIES,
+      capabilities: (await capabilities.of(model)).capabilities,
       modified_at: model.modifiedAt.toISOString(),
     });
   };
