@@ -18,6 +18,9 @@ import { RecordedModels } from './recorded-models.js';
 const GROUPS = /^(0[0-8]|10|12|13|3[0-2]|34|4[0-4]|5[01])-/;
 const HEADERS = ['content-type', 'allow', 'location', 'access-control-allow-origin', 'access-control-allow-headers', 'access-control-allow-methods', 'access-control-max-age', 'vary'];
 
+/** The recorder's mark for the middle, or the end, of a long text that it left out. */
+const LEFT_OUT = /…\[\d+ chars[^\]]*\]…?/;
+
 const skipped = JSON.parse(readFileSync(join(packageRoot(), 'test/engine/wire-skipped.json'), 'utf8')) as Record<string, string>;
 const names = readdirSync(FOLDER).filter((file) => GROUPS.test(file)).map((file) => file.replace(/\.txt$/, '')).toSorted();
 const replayed = names.filter((name) => !Object.hasOwn(skipped, name));
@@ -63,9 +66,17 @@ const BEFORE: Readonly<Record<string, () => Promise<unknown>>> = {
 
 /** Requests that the recorded random weights answer in a way the bundled model does only to another question. */
 const INSTEAD: Readonly<Record<string, (body: string) => string>> = {
+  '07-chat-long-prompt': longer,
+  '08-embed-too-long': longer,
   '07-chat-repeat-limit-stream': repeating,
   '07-chat-repeat-limit-nostream': repeating,
 };
+
+/** The recorder left out the rest of a long text, and what came behind it. */
+function longer(body: string): string {
+  const ends = body.includes('messages') ? '"}],"stream":false,"options":{"num_predict":8,"seed":1}}' : '","truncate":false}';
+  return body.replace(LEFT_OUT, 'the of and to '.repeat(2_000) + ends);
+}
 
 function repeating(body: string): string {
   return JSON.stringify({ ...JSON.parse(body) as object, messages: [{ role: 'user', content: 'word '.repeat(5_000) }] });
@@ -106,8 +117,17 @@ function sameBody(answer: Answer, was: Recorded): void {
   const lines = answer.text.split('\n').filter((line) => line !== '');
   if (type.includes('x-ndjson')) sameStream(lines.map(parse), was.lines.map(parse));
   else if (type.includes('event-stream')) sameEvents(lines, was.lines);
+  else if (LEFT_OUT.test(was.lines.join(''))) sameBeginning(answer.text, was.lines.join(''));
   else if (type.includes('json') && was.lines.length > 0) sameJson(parse(answer.text), parse(was.lines.join('')));
   else expect(answer.text.trim()).toBe(was.lines.join('\n').trim());
+}
+
+/** Of a long body with its middle left out: the fields before that are there, lists where there were lists. */
+function sameBeginning(text: string, was: string): void {
+  const { model_info: info } = parse(text) as { model_info: Record<string, unknown> };
+  const known = [...(was.split(LEFT_OUT, 1)[0] ?? '').matchAll(/"((?:general|llama|tokenizer)\.[a-z_.]+)":(\[?)/g)];
+  expect(known.length).toBeGreaterThan(10);
+  for (const [, key = '', list] of known) expect([key, Array.isArray(info[key]), info[key] === null]).toEqual([key, list === '[', false]);
 }
 
 function sameEvents(lines: readonly string[], were: readonly string[]): void {
