@@ -57,13 +57,23 @@ export class ToolCalls {
   }
 
   #call(): ToolCall | undefined {
-    const name = this.#names.find((candidate) => this.#held.includes(candidate));
+    const name = this.#firstName();
     if (name === undefined) return undefined;
     const object = this.#arguments(name);
     if (object === undefined) return undefined;
     this.#take(object.end);
     this.#found += 1;
     return { name, arguments: object.value };
+  }
+
+  /** The name that comes first; of two that begin alike, the longer one. */
+  #firstName(): string | undefined {
+    let first: { readonly name: string; readonly at: number } | undefined;
+    for (const name of this.#names) {
+      const at = this.#held.indexOf(name);
+      if (at >= 0 && (first === undefined || at < first.at)) first = { name, at };
+    }
+    return first?.name;
   }
 
   /** The first whole object that holds the arguments: under `arguments` or `parameters`, or the object behind the name itself. */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MeshError } from '#contracts';
 import { packageRoot } from '#package-root';
 import { eventually } from '../../../test/fakes/test-bus.js';
+import { describeExit } from '../health.js';
 import { type Candidate, isCandidate } from './driver.js';
 import { createEmbeddedDriver } from './embedded.js';
 
@@ -110,6 +111,18 @@ describe('embedded driver', () => {
   });
 
   const listens = "process.send({ type: 'listening', url: 'http://127.0.0.1:1', version: '1' }); setInterval(() => {}, 1000);";
+
+  it('abort: the exit names the model that was being loaded, or the ones that were', async () => {
+    const said = (...stages: [string, string][]) => stages.map(([model, stage]) => `process.send({ type: 'model', model: '${model}', stage: '${stage}' });`).join(' ');
+    for (const [name, stages, during] of [
+      ['loading', said(['a:latest', 'loading'], ['a:latest', 'loaded'], ['b:latest', 'loading']), 'while it loaded b:latest'],
+      ['loaded', said(['a:latest', 'loading'], ['a:latest', 'loaded'], ['b:latest', 'loading'], ['b:latest', 'gone']), 'with a:latest loaded'],
+    ] as const) {
+      const { program } = await script(name, `${stages} ${listens} setTimeout(() => process.abort(), 300);`);
+      const engine = await (await candidate(program)).start(REPORT, AbortSignal.timeout(WAIT));
+      expect(describeExit(await engine.exited)).toBe(`it was killed by SIGABRT ${during}`);
+    }
+  });
 
   it('kill: is told as the exit, with the log', async () => {
     const { program, pid } = await script('killed', `${listens} process.stderr.write('last words');`);

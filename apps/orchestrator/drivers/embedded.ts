@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EngineListening, MeshError } from '#contracts';
+import { EngineListening, EngineModelStage, MeshError } from '#contracts';
 import type { EngineConfig } from '#config';
 import type { Candidate, Driver, EngineExit, NotMe, RunningEngine, StartReport } from './driver.js';
 import { LogTail } from './log-tail.js';
@@ -70,11 +70,25 @@ function killAtExit(child: ChildProcess, exited: Promise<EngineExit>): void {
   void exited.then(() => process.off('exit', kill));
 }
 
+/** llama.cpp ends the process on some models; which one it was is known from what the engine told before. */
 function exitOf(child: ChildProcess): Promise<EngineExit> {
+  const stages = new Map<string, EngineModelStage['stage']>();
+  child.on('message', (message) => {
+    const { data } = EngineModelStage.safeParse(message);
+    if (data?.stage === 'gone') stages.delete(data.model);
+    else if (data !== undefined) stages.set(data.model, data.stage);
+  });
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve({ code, signal, outOfMemory: false }));
+    // `close` would come after the last message, but only when every process that holds the output has gone.
+    child.once('exit', (code, signal) => resolve({ code, signal, outOfMemory: false, ...whatItWasAt(stages) }));
     child.once('error', () => resolve({ code: null, signal: null, outOfMemory: false }));
   });
+}
+
+function whatItWasAt(stages: ReadonlyMap<string, EngineModelStage['stage']>): Pick<EngineExit, 'during'> {
+  const at = (stage: EngineModelStage['stage']): string => [...stages].filter(([, now]) => now === stage).map(([model]) => model).join(', ');
+  if (at('loading') !== '') return { during: `while it loaded ${at('loading')}` };
+  return at('loaded') === '' ? {} : { during: `with ${at('loaded')} loaded` };
 }
 
 async function listening(child: ChildProcess, exited: Promise<EngineExit>, timeoutMs: number, signal: AbortSignal, log: LogTail): Promise<string> {
