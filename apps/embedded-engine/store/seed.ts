@@ -1,7 +1,7 @@
 /** Puts the bundled `guide:latest` into a store: into a new one always, into a known one only to repair it, never against the user's delete. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ModelNameParts, parseModelName } from '#contracts';
+import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
 import { blobPath, bringIn, digestOf, digestOfFile, fileSize, writeWhole, type Digest } from './blobs.js';
 import { readGgufHeader } from './gguf.js';
 import { factsOf } from './gguf-facts.js';
@@ -36,6 +36,16 @@ export async function seed(store: Store, modelsFolder: string, licenceFile: stri
   await write(store, join(modelsFolder, 'guide.gguf'), licenceFile);
   await writeWhole(marker, `${JSON.stringify({ models: ['guide:latest'] })}\n`);
   return known || manifestSize !== undefined ? 'repaired' : 'seeded';
+}
+
+/** True for the name of the model that this package brings along. */
+export function isBundled(name: ModelNameParts): boolean {
+  return isSameModel(formatModelName(name), formatModelName(GUIDE));
+}
+
+/** Puts the bundled model back, whoever deleted it: somebody asks for it. */
+export async function plantAgain(store: Store, modelsFolder: string, licenceFile: string): Promise<void> {
+  if ((await seed(store, modelsFolder, licenceFile)) === 'deleted-by-user') await write(store, join(modelsFolder, 'guide.gguf'), licenceFile);
 }
 
 /** The bundled model is small enough (4 MB, some 10 ms) to check its bytes at every start. */
