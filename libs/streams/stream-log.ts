@@ -19,6 +19,9 @@ export interface Missing {
   readonly status: StreamStatus | undefined;
 }
 
+/** Two numbers per frame. */
+const FRAME_BYTES = 16;
+
 export class StreamLog {
   #epoch = 1;
   #seq = 0;
@@ -28,6 +31,7 @@ export class StreamLog {
   /** After frame seq (index seq - 1): how many parts there were, and how long the last one's text was. */
   #partCounts: number[] = [];
   #lastLengths: number[] = [];
+  #characters = 0;
 
   get head(): Head {
     return { epoch: this.#epoch, seq: this.#seq };
@@ -35,6 +39,11 @@ export class StreamLog {
 
   get parts(): readonly Part[] {
     return this.#parts;
+  }
+
+  /** Memory that the content takes, in bytes, roughly: two per character and what is remembered of each frame. */
+  get bytes(): number {
+    return 2 * this.#characters + FRAME_BYTES * this.#seq;
   }
 
   /** What the stream waits for; undefined once content came. */
@@ -91,6 +100,7 @@ export class StreamLog {
     this.#parts = [];
     this.#partCounts = [];
     this.#lastLengths = [];
+    this.#characters = 0;
   }
 
   #take(frame: Frame): void {
@@ -126,6 +136,7 @@ export class StreamLog {
 
   #append(part: Part): void {
     if (part.kind !== 'tool' && part.text === '') return;
+    this.#characters += part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
     appendPart(this.#parts, part);
   }
 }

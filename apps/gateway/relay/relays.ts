@@ -24,6 +24,8 @@ export interface RelayTimings {
 }
 
 const USUAL_TIMINGS: RelayTimings = { tickMs: 1_000, producerLostMs: 4_000, busLostMs: 15_000, keepAliveMs: 15_000 };
+/** Ticks without a viewer after which a stream that another gateway created is let go; whoever comes then takes it over anew. */
+const UNWATCHED_TICKS = 5;
 /** Ids of streams that were here, so that asking for one is told "gone" instead of "never was". */
 const MAX_GONE = 10_000;
 /** Weight of the newest measurement of a write's cost. */
@@ -40,6 +42,9 @@ export class Relays implements OnApplicationBootstrap {
   /** Ticks since the last beat of each live stream: time in which this process did not come to listen does not count. */
   readonly #silentTicks = new Map<string, number>();
   readonly #endedAt = new Map<string, number>();
+  #finishedBytes = 0;
+  /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
+  readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
@@ -65,7 +70,7 @@ export class Relays implements OnApplicationBootstrap {
         if (writes > 0) this.#writeCostMs += COST_WEIGHT * (elapsedMs / writes - this.#writeCostMs);
       },
       ended: (relay) => {
-        if (this.#relays.has(relay.id)) this.#endedAt.set(relay.id, performance.now());
+        if (this.#relays.has(relay.id)) this.#finished(relay);
       },
       viewersChanged: (by) => (this.#viewers += by),
     };
@@ -175,15 +180,31 @@ export class Relays implements OnApplicationBootstrap {
       throw thrown;
     }
     this.#relays.set(id, relay);
-    if (relay.live) this.#silentTicks.set(id, 0);
-    else this.#endedAt.set(id, performance.now());
+    if (relay.live) {
+      this.#silentTicks.set(id, 0);
+      this.#unwatchedTicks.set(id, 0);
+    } else {
+      this.#finished(relay);
+    }
     return relay;
+  }
+
+  /** Keeps a stream that has ended, and of those that ended before it as many as the memory for them holds. */
+  #finished(relay: StreamRelay): void {
+    this.#unwatchedTicks.delete(relay.id);
+    this.#endedAt.set(relay.id, performance.now());
+    this.#finishedBytes += relay.bytes;
+    for (const id of this.#endedAt.keys()) {
+      if (this.#finishedBytes <= this.#limits.finishedStreamsBytes) break;
+      this.#evict(id);
+    }
   }
 
   async #forget(relay: StreamRelay): Promise<void> {
     this.#relays.delete(relay.id);
     this.#silentTicks.delete(relay.id);
-    this.#endedAt.delete(relay.id);
+    this.#unwatchedTicks.delete(relay.id);
+    if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }
 
@@ -199,9 +220,19 @@ export class Relays implements OnApplicationBootstrap {
       this.#silentTicks.set(relay.id, silent + 1);
       if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
+    this.#letGo();
     for (const [id, endedAt] of this.#endedAt) {
       if (now - endedAt <= this.#limits.finishedStreamMs) break; // In order of ending.
       this.#evict(id);
+    }
+  }
+
+  #letGo(): void {
+    for (const [id, ticks] of this.#unwatchedTicks) {
+      const relay = this.#relays.get(id);
+      const unwatched = relay?.viewers === 0 ? ticks + 1 : 0;
+      this.#unwatchedTicks.set(id, unwatched);
+      if (relay && unwatched >= UNWATCHED_TICKS) void this.#forget(relay);
     }
   }
 
@@ -220,7 +251,6 @@ export class Relays implements OnApplicationBootstrap {
 
   #evict(id: string): void {
     const relay = this.#relays.get(id);
-    this.#endedAt.delete(id);
     if (relay) void this.#forget(relay);
     this.#gone.add(id);
     const [first] = this.#gone;

@@ -64,6 +64,11 @@ export class StreamRelay {
     return this.#log.ending === undefined;
   }
 
+  /** Memory that its content takes, in bytes, roughly. */
+  get bytes(): number {
+    return this.#log.bytes;
+  }
+
   get viewers(): number {
     return this.#watching.size + this.#behind.size;
   }
