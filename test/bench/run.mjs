@@ -4,6 +4,7 @@ const BENCHES = {
   relay: () => import('./relay.mjs'),
   broker: () => import('./broker.mjs'),
   'embedded-engine': () => import('./embedded-engine.mjs'),
+  pull: () => import('./pull.mjs'),
 };
 
 const asked = process.argv.slice(2);
