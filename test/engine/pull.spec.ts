@@ -266,8 +266,12 @@ withRegistry('pull (skipped where docker-registry is not installed)', () => {
     expect(proxy.seen).toEqual([]);
   });
 
-  it('manifest that is none: is told', async () => {
-    proxy.faults = (seen) => (seen.path.includes('/manifests/') ? { kind: 'status', status: 200, body: '<html>a captive portal</html>' } : undefined);
+  it.each([
+    ['none', '<html>a captive portal</html>'],
+    ['one with a size beyond any disk', `{"schemaVersion":2,"config":{"mediaType":"x","digest":"sha256:${'0'.repeat(64)}","size":9e15},"layers":[]}`],
+    ['one that names a path', '{"schemaVersion":2,"config":{"mediaType":"x","digest":"sha256:../../x","size":1},"layers":[]}'],
+  ])('manifest that is %s: is told', async (_what, body) => {
+    proxy.faults = (seen) => (seen.path.includes('/manifests/') ? { kind: 'status', status: 200, body } : undefined);
     expect((await pull('big')).error).toBe('pull model manifest: the registry answered with something that is no manifest of a model');
   });
 
