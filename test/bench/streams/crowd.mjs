@@ -1,8 +1,9 @@
 // The viewers' process, as the scenarios talk to it.
 import { startServer } from './processes.mjs';
 
-export async function startCrowd() {
-  const program = await startServer('viewers.mjs');
+/** @param napMs viewers look at their connections once in so long; 0: at once */
+export async function startCrowd({ napMs = 1 } = {}) {
+  const program = await startServer('viewers.mjs', ['--nap-ms', String(napMs)]);
   const waiting = new Map();
   let ids = 0;
   program.child.on('message', ({ id, answer, error }) => {

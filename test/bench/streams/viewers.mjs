@@ -3,9 +3,12 @@
  *   {open: group, dialect, url, targets: [{target, count}]} → {opened}     every viewer is there and up to date
  *   {result: group}                                         → a summary, once every viewer has heard the end
  *   {close: group}
+ * `--nap-ms 1`: looks at its connections once in so long. A reader on the same machine that sleeps in between is woken by
+ * every single write, which costs the server twice the write itself and is nobody's work where viewers are elsewhere.
  * `stock-eventsource` and `stock-socketio` as dialect: viewers with the clients that people use, for a few.
  */
 import { connect } from 'node:net';
+import { parseArgs } from 'node:util';
 import { EventSource } from 'eventsource';
 import { io } from 'socket.io-client';
 import { DIALECTS } from './dialects.mjs';
@@ -223,4 +226,12 @@ process.on('message', async (message) => {
   }
 });
 process.on('disconnect', () => process.exit());
+
+const napMs = Number(parseArgs({ options: { 'nap-ms': { type: 'string', default: '0' } } }).values['nap-ms']);
+const clock = new Int32Array(new SharedArrayBuffer(4));
+const nap = () => {
+  Atomics.wait(clock, 0, 0, napMs);
+  setImmediate(nap);
+};
+if (napMs > 0) nap();
 process.send({ url: 'viewers' });
