@@ -1,6 +1,7 @@
 // What a measured token says: its number and when it was emitted, on the clock that all processes of a machine share.
 // " <number>.<emitted at, µs>" in base 36: some ten bytes, about what a word of an answer takes.
-const OFFSET_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+performance.now(); // The first call takes a millisecond.
+const OFFSET_MS = -performance.now() + Number(process.hrtime.bigint()) / 1e6;
 
 /** Milliseconds on the machine's monotonic clock. */
 export const machineNow = () => performance.now() + OFFSET_MS;
