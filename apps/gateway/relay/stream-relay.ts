@@ -13,6 +13,8 @@ import type { Audience, Transport, Update, Viewer } from './viewer.js';
 const MAX_WAITING_FRAMES = 10_000;
 /** Replays in a row that bring nothing new before the rest is left to the next beat. */
 const MAX_IDLE_REPLAYS = 3;
+/** Flushes of fewer writes say little of what a write costs: what a flush costs by itself hides it. */
+const MEASURED_WRITES = 32;
 /** How often viewers are looked at for being behind, in milliseconds. */
 const BEHIND_CHECK_MS = 100;
 
@@ -20,14 +22,14 @@ const BEHIND_CHECK_MS = 100;
 export interface RelayContext {
   readonly bus: Bus;
   readonly stats: RelayStats;
-  /** Milliseconds between flushes by the coalescing law, as of now. */
-  windowMs(): number;
-  /** Told what a flush cost, for the law. */
-  flushed(writes: number, elapsedMs: number): void;
+  /** Milliseconds between flushes to so many viewers by the coalescing law, as of now. */
+  windowMs(viewers: number): number;
+  /** Told what a flush cost in processor time, for the law. */
+  flushed(writes: number, cpuMs: number): void;
   /** Told once, when the terminal frame has been taken. */
   ended(relay: StreamRelay): void;
-  /** Told how many viewers came (or, negative, went). */
-  viewersChanged(by: number): void;
+  /** Told how many viewers there were, and are. */
+  viewersChanged(from: number, to: number): void;
 }
 
 export class StreamRelay {
@@ -196,7 +198,7 @@ export class StreamRelay {
       this.#scheduled = false;
       if (!this.#closed && this.live) this.#flush();
     };
-    const waitMs = this.#flushedAt + this.#context.windowMs() - performance.now();
+    const waitMs = this.#flushedAt + this.#context.windowMs(this.viewers) - performance.now();
     if (waitMs > 1) setTimeout(flush, waitMs);
     else setImmediate(flush); // What arrived in the same packet travels together.
   }
@@ -204,7 +206,9 @@ export class StreamRelay {
   #flush(): void {
     const { head } = this.#log;
     if (comparePositions(head, this.#sent) === 0) return;
-    const started = performance.now();
+    this.#flushedAt = performance.now();
+    const writes = this.#watching.size;
+    const cpuBefore = writes < MEASURED_WRITES ? undefined : process.cpuUsage();
     const update = this.#updateSince(this.#sent);
     this.#sent = head;
     if (update && this.#watching.size > 0) {
@@ -212,8 +216,10 @@ export class StreamRelay {
       this.#context.stats.deliveries += this.#watching.size;
       for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(update);
     }
-    this.#flushedAt = performance.now();
-    this.#context.flushed(this.#watching.size, this.#flushedAt - started);
+    if (cpuBefore) {
+      const { user, system } = process.cpuUsage(cpuBefore);
+      this.#context.flushed(writes, (user + system) / 1_000);
+    }
     this.#parkThoseBehind();
   }
 
@@ -236,7 +242,7 @@ export class StreamRelay {
 
   #count(): void {
     const { viewers } = this;
-    if (viewers !== this.#counted) this.#context.viewersChanged(viewers - this.#counted);
+    if (viewers !== this.#counted) this.#context.viewersChanged(this.#counted, viewers);
     this.#counted = viewers;
   }
 
