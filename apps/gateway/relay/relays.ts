@@ -73,7 +73,7 @@ export class Relays implements OnApplicationBootstrap {
       bus,
       stats: this.stats,
       windowMs: (viewers) => coalescingWindowMs(shareOfStreams(viewers, this.#roots), this.#writeCostMs),
-      flushed: (writes, cpuMs) => (this.#writeCostMs += COST_WEIGHT * (cpuMs / writes - this.#writeCostMs)),
+      measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
       },
