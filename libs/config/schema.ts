@@ -55,6 +55,8 @@ const GatewaySection = z.strictObject({
    * published on loopback only. The Host and Origin guards stay.
    */
   trustedNetwork: z.boolean().default(false),
+  /** Whoever sends it as bearer token may cancel any stream. `ollamesh up` makes one and notes it in the run file. */
+  operatorToken: z.string().min(16, 'must have 16 characters at least').optional(),
   limits: z
     .strictObject({
       /** Largest request body, in bytes. */

@@ -1,12 +1,13 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
 import { CONFIG } from '#runtime';
-import { coalescingWindowMs } from '#streams';
+import { coalescingWindowMs, shareOfStreams } from '#streams';
 import { MeshView } from '../mesh-view.js';
+import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
 /** Injection token of other timings than the usual ones. */
@@ -33,9 +34,11 @@ const COST_WEIGHT = 0.1;
 
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
+  readonly stats = new RelayStats();
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
+  readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
   readonly #context: RelayContext;
   readonly #relays = new Map<string, StreamRelay>();
@@ -49,6 +52,8 @@ export class Relays implements OnApplicationBootstrap {
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
   #viewers = 0;
+  /** Sum of the square roots of every stream's viewers, for the law. */
+  #roots = 0;
   #ticks = 0;
   #closing = false;
   #ticker: NodeJS.Timeout | undefined;
@@ -62,17 +67,20 @@ export class Relays implements OnApplicationBootstrap {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
+    this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
     this.#context = {
       bus,
-      windowMs: () => coalescingWindowMs(this.#viewers, this.#writeCostMs),
-      flushed: (writes, elapsedMs) => {
-        if (writes > 0) this.#writeCostMs += COST_WEIGHT * (elapsedMs / writes - this.#writeCostMs);
-      },
+      stats: this.stats,
+      windowMs: (viewers) => coalescingWindowMs(shareOfStreams(viewers, this.#roots), this.#writeCostMs),
+      measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
       },
-      viewersChanged: (by) => (this.#viewers += by),
+      viewersChanged: (from, to) => {
+        this.#viewers += to - from;
+        this.#roots += Math.sqrt(to) - Math.sqrt(from);
+      },
     };
   }
 
@@ -89,6 +97,23 @@ export class Relays implements OnApplicationBootstrap {
 
   get viewers(): number {
     return this.#viewers;
+  }
+
+  /** Measured cost of one write, in milliseconds. */
+  get writeCostMs(): number {
+    return this.#writeCostMs;
+  }
+
+  /** What the coalescing law says at this moment for the stream with most viewers, in milliseconds. */
+  get windowMs(): number {
+    let viewers = 0;
+    for (const relay of this.#relays.values()) viewers = Math.max(viewers, relay.viewers);
+    return this.#context.windowMs(viewers);
+  }
+
+  /** Memory that finished streams take, in bytes. */
+  get finishedBytes(): number {
+    return this.#finishedBytes;
   }
 
   get counts(): { live: number; finished: number } {
@@ -139,11 +164,17 @@ export class Relays implements OnApplicationBootstrap {
     return attaching;
   }
 
-  /** @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`. Cancelling what has ended changes nothing. */
-  async cancel(id: string, ownerToken: string): Promise<void> {
+  /**
+   * Ends a stream for its owner or an operator. Cancelling what has ended changes nothing.
+   * @param token the stream's ownerToken, or the gateway's operatorToken
+   * @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`
+   */
+  async cancel(id: string, token: string): Promise<void> {
     const relay = await this.get(id);
+    const ownerTokenHash = hash(token);
+    const isOperator = this.#operatorTokenHash !== undefined && timingSafeEqual(Buffer.from(ownerTokenHash), Buffer.from(this.#operatorTokenHash));
     try {
-      await this.#bus.call(StreamCancel, { ownerTokenHash: hash(ownerToken) }, { id });
+      await this.#bus.call(StreamCancel, isOperator ? { operator: true } : { ownerTokenHash }, { id });
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
