@@ -95,7 +95,10 @@ export class Puller {
       // Even when nobody asks for lines any more, a client that left must not keep its place.
       signal.addEventListener('abort', joined.leave, { once: true });
       try {
-        while (!(await over(joined.done, signal))) yield line(joined.completed());
+        while (!(await over(joined.done))) {
+          signal.throwIfAborted();
+          yield line(joined.completed());
+        }
       } catch (error) {
         if (error instanceof DigestMismatch) yield { status: 'verifying sha256 digest' };
         throw error;
@@ -108,14 +111,11 @@ export class Puller {
   }
 }
 
-/** True once `done` is, false after the time of one line. @throws what `done` throws, and when `signal` aborts */
-async function over(done: Promise<void>, signal: AbortSignal): Promise<boolean> {
+/** True once `done` is, false after the time of one line. @throws what `done` throws */
+async function over(done: Promise<void>): Promise<boolean> {
   const either = new AbortController();
   try {
-    return await Promise.race([
-      done.then(() => true),
-      sleep(LINE_MS, false, { signal: AbortSignal.any([signal, either.signal]) }),
-    ]);
+    return await Promise.race([done.then(() => true), sleep(LINE_MS, false, { signal: either.signal })]);
   } finally {
     either.abort();
   }

@@ -82,6 +82,14 @@ describe('overlay', () => {
     expect(await store.params((await store.find(named('theirs')))!)).toMatchObject({ temperature: 0 });
   });
 
+  it('the bundled model: is planted and repaired in our own folder, whatever is there', async () => {
+    await rename(join(ollama, LIBRARY, 'theirs'), join(ollama, LIBRARY, 'guide'));
+    const store = new Store(own, [ollama]);
+    expect(await seed(store, ...SEED)).toBe('seeded');
+    await rm(blobPath(own, (await store.find(named('guide')))!.weights.digest));
+    expect(await seed(store, ...SEED)).toBe('repaired');
+  });
+
   it('the same folder twice, and one that is not there: no matter', async () => {
     await seed(new Store(own), ...SEED);
     const store = new Store(own, [`${own}/`, join(folder, 'nowhere')]);

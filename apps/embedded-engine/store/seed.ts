@@ -6,7 +6,7 @@ import { blobPath, bringIn, digestOf, digestOfFile, fileSize, writeWhole, type D
 import { readGgufHeader } from './gguf.js';
 import { factsOf } from './gguf-facts.js';
 import { CONFIG_TYPE, LAYER, MANIFEST_TYPE, blobsOf, type Layer, type Manifest } from './manifest.js';
-import type { Store } from './store.js';
+import { Store } from './store.js';
 
 export type SeedOutcome = 'seeded' | 'present' | 'repaired' | 'deleted-by-user';
 
@@ -26,11 +26,13 @@ const MARKER = 'seeded.json';
  * @returns what was done; the same call again answers `present`
  */
 export async function seed(store: Store, modelsFolder: string, licenceFile: string): Promise<SeedOutcome> {
+  // Of our own folder alone: what an Ollama has elsewhere is no seed.
+  const own = new Store(store.root);
   const marker = join(store.root, MARKER);
   const known = (await fileSize(marker)) !== undefined;
   const manifestSize = await fileSize(store.manifestPath(GUIDE));
   if (known && manifestSize === undefined) return 'deleted-by-user';
-  const stored = await store.find(GUIDE);
+  const stored = await own.find(GUIDE);
   if (known && stored !== undefined && (await intact(store, blobsOf(stored.manifest)))) return 'present';
 
   await write(store, join(modelsFolder, 'guide.gguf'), licenceFile);
