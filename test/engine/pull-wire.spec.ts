@@ -84,7 +84,6 @@ withRegistry('pull over the API (skipped where docker-registry is not installed)
     try {
       const lines = await open(first.url, { path: '/api/pull', body: JSON.stringify({ model: name, insecure: true }) });
       lines.on('error', () => undefined).resume(); // Cut off by the kill.
-      // A note of what is on disk is at most half a second old; a connection that stalls makes none, so all before the stall is waited for.
       await until('something is noted', async () => (JSON.parse(await readFile(journal, 'utf8').catch(() => '{"done":[0]}')) as { done: number[] }).done.some((bytes) => bytes > 0));
       expect((await tags(first.url)).map((model) => model.name)).not.toContain(`${name}:latest`);
     } finally {

@@ -3,7 +3,7 @@
  * digest computed while bytes come, the final name only once it is right.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode, isMissing, blobPath } from '../store/blobs.js';
 import type { Layer } from '../store/manifest.js';
@@ -19,24 +19,22 @@ const NOTE_MS = 500;
 /** Bytes hashed between two turns of the event loop, which answers chats meanwhile. */
 const HASH_BYTES = 256 * 1024;
 
-/** Files of an unfinished blob: its bytes, the journal beside them, and the journal that takes its place next. */
-function partialPaths(root: string, layer: Layer): { readonly data: string; readonly journal: string; readonly nextJournal: string } {
+/** Files of an unfinished blob: its bytes, and the journal beside them. */
+function partialPaths(root: string, layer: Layer): { readonly data: string; readonly journal: string } {
   const data = `${blobPath(root, layer.digest)}-partial`;
-  return { data, journal: `${data}.json`, nextJournal: `${data}.json.new` };
+  return { data, journal: `${data}.json` };
 }
 
-/** The pieces of that blob as an earlier download left them. */
-export async function piecesOnDisk(root: string, layer: Layer): Promise<Pieces> {
-  const { data, journal } = partialPaths(root, layer);
-  const handle = await open(data, 'r').catch(absent);
-  await handle?.close();
-  return Pieces.resume(layer.size, handle && (await readFile(journal, 'utf8').catch(absent)));
+/** Bytes of the disk that an unfinished download of that blob takes up already. */
+export async function allocatedBytes(root: string, layer: Layer): Promise<number> {
+  const known = await stat(partialPaths(root, layer).data).catch(absent);
+  return known === undefined ? 0 : Math.min(layer.size, known.blocks * 512);
 }
 
 export class Download {
   #pieces: Pieces;
-  #notedAt = 0;
-  #noting: Promise<void> = Promise.resolve();
+  #noting: Promise<unknown> = Promise.resolve();
+  #noteBytes = 0;
   #wake: () => void = () => undefined;
 
   private constructor(
@@ -49,8 +47,11 @@ export class Download {
     this.#pieces = pieces;
   }
 
+  /** Begins with what an earlier download of that blob left. */
   static async resume(client: RegistryClient, retries: RetryPolicy, root: string, layer: Layer): Promise<Download> {
-    return new Download(client, retries, root, layer, await piecesOnDisk(root, layer));
+    const { data, journal } = partialPaths(root, layer);
+    const there = (await stat(data).catch(absent)) !== undefined;
+    return new Download(client, retries, root, layer, Pieces.resume(layer.size, there ? await readFile(journal, 'utf8').catch(absent) : undefined));
   }
 
   /** Bytes on disk. */
@@ -65,20 +66,25 @@ export class Download {
   async run(source: Source, signal: AbortSignal): Promise<void> {
     const paths = partialPaths(this.root, this.layer);
     await mkdir(dirname(paths.data), { recursive: true });
-    const file = await open(paths.data, this.completed > 0 ? 'r+' : 'w+');
+    const resuming = this.completed > 0;
+    const journal = await open(paths.journal, resuming ? 'r+' : 'w+');
+    const file = await open(paths.data, resuming ? 'r+' : 'w+');
     try {
+      // The first takes room on the disk for all that follow; one that fails makes the last one fail.
+      const noting = setInterval(() => void this.#note(journal).catch(() => undefined), NOTE_MS);
       try {
+        await this.#note(journal);
         await this.#fetchAndHash(file, source, signal);
         await file.sync();
       } finally {
-        await this.#note(true).catch(() => undefined); // On a full disk, for one. Then more is fetched again than need be.
-        await file.close();
+        clearInterval(noting);
+        await this.#note(journal).finally(() => Promise.all([file.close(), journal.close()]));
       }
       await rename(paths.data, blobPath(this.root, this.layer.digest));
       await removeAll(paths);
     } catch (error) {
       if (error instanceof DigestMismatch) await removeAll(paths);
-      if (errorCode(error) === 'ENOSPC') throw new RegistryError(`no space left on device: free some in ${this.root} and pull again, which goes on from here`);
+      if (['ENOSPC', 'EDQUOT'].includes(errorCode(error))) throw new RegistryError(`no space left on device: free some in ${this.root} and pull again, which goes on from here`);
       throw error;
     }
   }
@@ -132,7 +138,6 @@ export class Download {
       this.#pieces.wrote(index, chunk.length);
       gotOn();
       this.#wake();
-      void this.#note(false).catch(() => undefined); // A note that fails is made again, or costs a resume; the blob itself tells of a full disk.
     }
     if (at < to) throw new RegistryError('unexpected EOF', true);
   }
@@ -171,14 +176,15 @@ export class Download {
     });
   }
 
-  /** Writes down what is on disk, after it is there and whole itself: a killed process leaves a journal that is true. */
-  async #note(last: boolean): Promise<void> {
-    if (!last && performance.now() - this.#notedAt < NOTE_MS) return;
-    this.#notedAt = performance.now();
-    const { journal, nextJournal } = partialPaths(this.root, this.layer);
-    this.#noting = this.#noting.catch(() => undefined).then(async () => {
-      await writeFile(nextJournal, JSON.stringify(this.#pieces.journal()));
-      await rename(nextJournal, journal);
+  /**
+   * Writes down what is on disk by now, in one write over the last note: a killed process leaves a journal that is true, and a disk
+   * that is full has room for it. A crash of the whole machine may leave less; then the digest tells.
+   */
+  async #note(journal: FileHandle): Promise<void> {
+    this.#noting = this.#noting.then(async () => {
+      const text = JSON.stringify(this.#pieces.journal()).padEnd(this.#noteBytes);
+      this.#noteBytes = text.length;
+      await journal.write(text, 0);
     });
     await this.#noting;
   }

@@ -6,7 +6,7 @@ import { type Layer, blobsOf } from '../store/manifest.js';
 import type { Store } from '../store/store.js';
 import type { FetchedManifest, RegistryClient, Source } from './client.js';
 import { checkSpace, freeBytes } from './disk-space.js';
-import { piecesOnDisk } from './download.js';
+import { allocatedBytes } from './download.js';
 import { Downloads } from './downloads.js';
 import { DigestMismatch, RegistryError } from './failure.js';
 import { USUAL_RETRIES, onlyWhenAsked, withRetries, type RetryPolicy } from './retry.js';
@@ -78,7 +78,7 @@ export class Puller {
     await mkdir(this.store.root, { recursive: true });
     let needed = 0;
     for (const layer of new Map(blobs.map((blob) => [blob.digest, blob])).values()) {
-      if ((await this.store.blobFile(layer)) === undefined) needed += layer.size - (await piecesOnDisk(this.store.root, layer)).completed;
+      if ((await this.store.blobFile(layer)) === undefined) needed += layer.size - (await allocatedBytes(this.store.root, layer));
     }
     checkSpace(needed, await freeBytes(this.store.root), this.store.root);
   }
