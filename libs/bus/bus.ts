@@ -11,6 +11,8 @@ import {
 } from '@nats-io/transport-node';
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
+import type { Storage } from './storage/bucket.js';
+import { openStorage } from './storage/open-storage.js';
 import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
@@ -170,6 +172,14 @@ export class Bus {
   /** Calls `listener` each time the connection is back; subscriptions are by then. */
   onReconnect(listener: () => void): void {
     this.#onReconnect.add(listener);
+  }
+
+  /**
+   * Chooses where what must last is kept: in JetStream if the server has it, else in this process's memory.
+   * @throws MeshError `unavailable` when there is a JetStream that does not answer.
+   */
+  openStorage(): Promise<Storage> {
+    return openStorage(this.#connection, this.#root);
   }
 
   /** Sends what is buffered and waits until the server has it. */
