@@ -8,9 +8,10 @@ import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { MeshView } from './mesh-view.js';
 import { MeshController } from './mesh.controller.js';
 import { Relays } from './relay/relays.js';
+import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
   controllers: [MeshController, StreamsController, ModelsController, MeshStateController, PageController],
-  providers: [MeshView, Relays, SocketIoDoor],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, SocketIoDoor],
 })
 export class GatewayModule {}

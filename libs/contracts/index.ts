@@ -3,6 +3,7 @@ export * from './define.js';
 export * from './embedded-engine.js';
 export * from './engine.js';
 export * from './errors.js';
+export * from './finished-stream.js';
 export * from './hardware.js';
 export * from './inference.js';
 export * from './model-name.js';

@@ -43,6 +43,13 @@ export type Done = z.infer<typeof Done>;
 export const Failed = z.object({ streamId: StreamId, position: Position, error: ErrorBody });
 export type Failed = z.infer<typeof Failed>;
 
+/** How a stream ended. */
+export const Ending = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('done'), finishReason: z.string(), counters: Counters }),
+  z.object({ kind: z.literal('error'), error: ErrorBody }),
+]);
+export type Ending = z.infer<typeof Ending>;
+
 export const CreateStream = Generation.extend({ model: ModelName.optional() }).refine(
   ({ messages, prompt }) => (messages === undefined) !== (prompt === undefined),
   'give either messages or prompt',

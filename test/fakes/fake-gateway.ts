@@ -1,4 +1,5 @@
 /** The relays of one gateway on a bus of their own, with a producer to drive and viewers to watch, without any door. */
+import { FinishedStreams } from '../../apps/gateway/relay/finished-streams.js';
 import { MeshView } from '../../apps/gateway/mesh-view.js';
 import { type RelayTimings, Relays } from '../../apps/gateway/relay/relays.js';
 import type { Bus } from '#bus';
@@ -21,7 +22,7 @@ export interface FakeGateway {
 }
 
 export function openGateway(bus: Bus, { limits = {}, timings = STILL }: { limits?: Limits; timings?: Partial<RelayTimings> } = {}): FakeGateway {
-  const relays = new Relays(bus, new MeshView(bus), Config.parse({ gateway: { limits } }), { ...STILL, ...timings });
+  const relays = new Relays(bus, new MeshView(bus), Config.parse({ gateway: { limits } }), new FinishedStreams(undefined, 0, { warn: () => undefined }), { ...STILL, ...timings });
   relays.onApplicationBootstrap();
   bus.subscribe(StreamBeat, ({ heads }: { heads: Record<string, Head> }) => relays.beat(heads));
   const transport = new FakeTransport();

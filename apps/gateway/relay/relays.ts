@@ -5,8 +5,9 @@ import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
 import { CONFIG } from '#runtime';
-import { coalescingWindowMs } from '#streams';
+import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
+import { FinishedStreams } from './finished-streams.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
 /** Injection token of other timings than the usual ones. */
@@ -29,12 +30,19 @@ const MAX_GONE = 10_000;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
+/** A stream that somebody had, and when it ended, by this process's clock, if it has. */
+interface Found {
+  readonly relay: StreamRelay;
+  readonly endedAt: number;
+}
+
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
   readonly #timings: RelayTimings;
+  readonly #kept: FinishedStreams;
   readonly #context: RelayContext;
   readonly #relays = new Map<string, StreamRelay>();
   /** Ticks since the last beat of each live stream: time in which this process did not come to listen does not count. */
@@ -52,12 +60,14 @@ export class Relays implements OnApplicationBootstrap {
     bus: Bus,
     mesh: MeshView,
     @Inject(CONFIG) config: Config,
+    kept: FinishedStreams,
     @Optional() @Inject(RELAY_TIMINGS) timings: RelayTimings = USUAL_TIMINGS,
   ) {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
     this.#timings = timings;
+    this.#kept = kept;
     this.#context = {
       bus,
       windowMs: () => coalescingWindowMs(this.#viewers, this.#writeCostMs),
@@ -66,6 +76,7 @@ export class Relays implements OnApplicationBootstrap {
       },
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#endedAt.set(relay.id, performance.now());
+        this.#keep(relay);
       },
       viewersChanged: (by) => (this.#viewers += by),
     };
@@ -118,14 +129,13 @@ export class Relays implements OnApplicationBootstrap {
   }
 
   /**
-   * The stream, taken over from its producer when this gateway does not have it.
+   * The stream, taken over from its producer, or from where finished streams are kept, when this gateway does not have it.
    * @throws MeshError `stream_not_found`, or `stream_gone` for one that was here.
    */
   async get(id: string): Promise<StreamRelay> {
     this.#refuseIfClosing();
     const relay = this.#relays.get(id);
     if (relay) return relay;
-    if (this.#gone.has(id)) throw new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
     let attaching = this.#attaching.get(id);
     if (!attaching) {
       attaching = this.#attach(id).finally(() => this.#attaching.delete(id));
@@ -159,15 +169,17 @@ export class Relays implements OnApplicationBootstrap {
     this.#closing = true;
     clearInterval(this.#ticker);
     await Promise.all([...this.#relays.values()].map((relay) => relay.close()));
+    await this.#kept.settled();
   }
 
-  /** Nobody makes room for a stream that may not exist: it counts once its producer has answered. */
+  /** Nobody makes room for a stream that may not exist: it counts once somebody has it. */
   async #attach(id: string): Promise<StreamRelay> {
     if (this.#attaching.size >= this.#limits.streams) throw new MeshError('unavailable', 'This gateway is looking for too many streams already.');
-    const relay = new StreamRelay(this.#context, id, '');
-    const error = await relay.repair();
+    const isGone = this.#gone.has(id);
+    const found = (isGone ? undefined : await this.#askProducer(id)) ?? (await this.#findKept(id));
+    if (!found) throw isGone ? gone(id) : notFound(id);
+    const { relay, endedAt } = found;
     try {
-      if (error) throw error.code === 'unavailable' ? notFound(id, error) : error;
       this.#refuseIfClosing();
       this.#makeRoom();
     } catch (thrown) {
@@ -175,9 +187,32 @@ export class Relays implements OnApplicationBootstrap {
       throw thrown;
     }
     this.#relays.set(id, relay);
+    this.#gone.delete(id);
     if (relay.live) this.#silentTicks.set(id, 0);
-    else this.#endedAt.set(id, performance.now());
+    else this.#endedAt.set(id, endedAt);
     return relay;
+  }
+
+  /** @returns undefined when no producer has it */
+  async #askProducer(id: string): Promise<Found | undefined> {
+    const relay = new StreamRelay(this.#context, id, '');
+    const error = await relay.repair();
+    if (!error) return { relay, endedAt: performance.now() };
+    await relay.close();
+    if (error.code !== 'unavailable') throw error;
+    return undefined;
+  }
+
+  async #findKept(id: string): Promise<Found | undefined> {
+    const kept = await this.#kept.find(id);
+    if (!kept) return undefined;
+    const relay = new StreamRelay(this.#context, id, kept.model, StreamLog.restore(kept.log));
+    return { relay, endedAt: performance.now() - (Date.now() - kept.endedAt) };
+  }
+
+  #keep(relay: StreamRelay): void {
+    const log = relay.stored();
+    if (log) this.#kept.keep(relay.id, { model: relay.model, endedAt: Date.now(), log });
   }
 
   async #forget(relay: StreamRelay): Promise<void> {
@@ -200,8 +235,7 @@ export class Relays implements OnApplicationBootstrap {
       if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
     for (const [id, endedAt] of this.#endedAt) {
-      if (now - endedAt <= this.#limits.finishedStreamMs) break; // In order of ending.
-      this.#evict(id);
+      if (now - endedAt > this.#limits.finishedStreamMs) this.#evict(id);
     }
   }
 
@@ -228,8 +262,12 @@ export class Relays implements OnApplicationBootstrap {
   }
 }
 
-function notFound(id: string, cause: MeshError): MeshError {
-  return new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id }, cause });
+function notFound(id: string): MeshError {
+  return new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id } });
+}
+
+function gone(id: string): MeshError {
+  return new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
 }
 
 function hash(token: string): string {

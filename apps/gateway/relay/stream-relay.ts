@@ -4,7 +4,7 @@
  * until it can take a catch-up. relays.ts owns lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type ErrorBody, type Frame, type Head, MeshError, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
 import { StreamLog, comparePositions, formatPosition } from '#streams';
 import type { Audience, Transport, Update, Viewer } from './viewer.js';
 
@@ -30,20 +30,21 @@ export interface RelayContext {
 
 export class StreamRelay {
   readonly #context: RelayContext;
-  readonly #log = new StreamLog();
+  readonly #log: StreamLog;
   readonly #audiences = new Map<Transport, Audience>();
   /** Viewers that are up to date, and those that were left at a position because they take too long. */
   readonly #watching = new Set<Viewer>();
   readonly #behind = new Map<Viewer, { at: Head; since: number }>();
-  readonly #subscription: Subscription;
-  #sent: Head = { epoch: 1, seq: 0 };
+  /** None for a stream that had ended before it came here. */
+  readonly #subscription: Subscription | undefined;
+  #sent: Head;
   #sentStatus = '';
   #flushedAt = -Infinity;
   #behindCheckedAt = -Infinity;
   /** Viewers that the context was told of. */
   #counted = 0;
   #scheduled = false;
-  #finished = false;
+  #finished: boolean;
   #closed = false;
   #waiting: Frame[] | undefined;
 
@@ -51,9 +52,14 @@ export class StreamRelay {
     context: RelayContext,
     readonly id: string,
     public model: string,
+    /** What is known of it: nothing yet, or a stream that has ended. */
+    log = new StreamLog(),
   ) {
     this.#context = context;
-    this.#subscription = context.bus.subscribe(StreamFrames, (frames) => this.#receive(frames), { id });
+    this.#log = log;
+    this.#sent = log.head;
+    this.#finished = !this.live;
+    if (this.live) this.#subscription = context.bus.subscribe(StreamFrames, (frames) => this.#receive(frames), { id });
   }
 
   get head(): Head {
@@ -98,6 +104,11 @@ export class StreamRelay {
       ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
+  }
+
+  /** The stream as it can be kept once it has ended; undefined while it lives. */
+  stored(): StoredLog | undefined {
+    return this.#log.stored();
   }
 
   /** Asks for the frames behind the head if the producer is at `produced`, further than this gateway. */
@@ -159,7 +170,7 @@ export class StreamRelay {
       this.leave(viewer);
       viewer.disconnect();
     }
-    await this.#subscription.drain();
+    await this.#subscription?.drain();
   }
 
   #receive(frames: readonly Frame[]): void {
@@ -217,7 +228,7 @@ export class StreamRelay {
     }
     this.#watching.clear();
     this.#count();
-    void this.#subscription.drain();
+    void this.#subscription?.drain();
     this.#context.ended(this);
   }
 
