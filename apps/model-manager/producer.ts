@@ -50,7 +50,7 @@ export class StreamProducer {
     this.#identity = identity;
     this.#served = [
       bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id: identity.id }),
-      bus.serve(StreamCancel, ({ ownerTokenHash }) => this.#cancel(ownerTokenHash), { id: identity.id }),
+      bus.serve(StreamCancel, ({ ownerTokenHash }) => this.#cancelFor(ownerTokenHash), { id: identity.id }),
     ];
   }
 
@@ -83,6 +83,11 @@ export class StreamProducer {
   /** Ends a live stream with `error` and drops the engine's request. */
   fail(error: MeshError): void {
     this.#stop({ kind: 'error', error: error.toJSON() });
+  }
+
+  /** Ends a live stream as its owner would. */
+  cancel(): void {
+    this.#stop({ kind: 'done', finishReason: 'cancelled', counters: {} });
   }
 
   /** Stops answering for this stream. */
@@ -126,12 +131,12 @@ export class StreamProducer {
     this.#abort.abort();
   }
 
-  #cancel(ownerTokenHash: string): Record<string, never> {
+  #cancelFor(ownerTokenHash: string): Record<string, never> {
     const [given, expected] = [Buffer.from(ownerTokenHash), Buffer.from(this.#identity.ownerTokenHash)];
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
       throw new MeshError('forbidden', 'Only the owner of this stream may cancel it: send the ownerToken that its creator got.');
     }
-    this.#stop({ kind: 'done', finishReason: 'cancelled', counters: {} });
+    this.cancel();
     return {};
   }
 

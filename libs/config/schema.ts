@@ -63,6 +63,8 @@ const GatewaySection = z.strictObject({
       streams: z.int().positive().default(1_000),
       /** How long a finished stream stays readable, in milliseconds. */
       finishedStreamMs: z.int().nonnegative().default(300_000),
+      /** How long a stream made with `whenUnwatched: 'cancel'` may be without a viewer, in milliseconds. Viewers are counted every second. */
+      unwatchedGraceMs: z.int().min(2_000).default(30_000),
       /** Bytes that may wait for one slow viewer before it is skipped ahead by a snapshot. */
       viewerBufferBytes: z.int().positive().default(1024 * 1024),
       /** How long a viewer may stay behind before it is disconnected, in milliseconds. */

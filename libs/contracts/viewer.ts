@@ -50,7 +50,11 @@ export const Ending = z.discriminatedUnion('kind', [
 ]);
 export type Ending = z.infer<typeof Ending>;
 
-export const CreateStream = Generation.extend({ model: ModelName.optional() }).refine(
+/** What becomes of a stream that nobody watches: it goes on, or it is cancelled after a grace. */
+export const WhenUnwatched = z.enum(['continue', 'cancel']);
+export type WhenUnwatched = z.infer<typeof WhenUnwatched>;
+
+export const CreateStream = Generation.extend({ model: ModelName.optional(), whenUnwatched: WhenUnwatched.optional() }).refine(
   ({ messages, prompt }) => (messages === undefined) !== (prompt === undefined),
   'give either messages or prompt',
 );

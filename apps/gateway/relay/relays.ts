@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
+import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
@@ -106,7 +106,7 @@ export class Relays implements OnApplicationBootstrap {
    * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+  async create({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
@@ -116,7 +116,14 @@ export class Relays implements OnApplicationBootstrap {
     try {
       const started = await this.#bus.call(
         InferenceStart,
-        { streamId: id, epoch: 1, ownerTokenHash: hash(ownerToken), generation, ...(model !== undefined && { model }) },
+        {
+          streamId: id,
+          epoch: 1,
+          ownerTokenHash: hash(ownerToken),
+          generation,
+          ...(model !== undefined && { model }),
+          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
+        },
         { node: this.#mesh.nodeForInference(), traceparent },
       );
       relay.model = started.model;
@@ -234,9 +241,15 @@ export class Relays implements OnApplicationBootstrap {
       this.#silentTicks.set(relay.id, silent + 1);
       if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
+    this.#sayWatched();
     for (const [id, endedAt] of this.#endedAt) {
       if (now - endedAt > this.#limits.finishedStreamMs) this.#evict(id);
     }
+  }
+
+  #sayWatched(): void {
+    const ids = [...this.#relays.values()].filter(({ live, viewers }) => live && viewers > 0).map(({ id }) => id);
+    if (ids.length > 0) this.#bus.publish(StreamsWatched, { ids });
   }
 
   /** @throws MeshError `unavailable` when every stream there may be is live. */
