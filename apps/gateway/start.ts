@@ -20,6 +20,7 @@ import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
 import { Relays } from './relay/relays.js';
+import { Sessions } from './sessions/sessions.js';
 
 /** A viewer sends small requests only. */
 const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024;
@@ -70,6 +71,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     // Whoever is cut comes back at once: nobody may be answered here any more by then. Socket.IO clients reconnect by
     // themselves when their transport closes, but not when they are told to disconnect.
     server.close();
+    await app.get(Sessions).sayFarewell();
     await app.get(Relays).sayFarewell();
     io.engine.close();
     const force = setTimeout(() => server.closeAllConnections(), FORCE_CLOSE_MS);

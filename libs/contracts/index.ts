@@ -9,5 +9,8 @@ export * from './inference.js';
 export * from './model-name.js';
 export * from './models.js';
 export * from './presence.js';
+export * from './session-record.js';
+export * from './sessions.js';
+export * from './socket-events.js';
 export * from './streams.js';
 export * from './viewer.js';

@@ -49,6 +49,7 @@ export class Relays implements OnApplicationBootstrap {
   readonly #silentTicks = new Map<string, number>();
   readonly #endedAt = new Map<string, number>();
   readonly #gone = new Set<string>();
+  readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
   #viewers = 0;
@@ -77,6 +78,7 @@ export class Relays implements OnApplicationBootstrap {
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#endedAt.set(relay.id, performance.now());
         this.#keep(relay);
+        for (const listener of this.#onEnded) listener(relay);
       },
       viewersChanged: (by) => (this.#viewers += by),
     };
@@ -91,6 +93,11 @@ export class Relays implements OnApplicationBootstrap {
         void relay.repair();
       }
     });
+  }
+
+  /** Calls `listener` for each stream that ends while this gateway has it. */
+  onEnded(listener: (relay: StreamRelay) => void): void {
+    this.#onEnded.add(listener);
   }
 
   get viewers(): number {
@@ -206,7 +213,7 @@ export class Relays implements OnApplicationBootstrap {
     const error = await relay.repair();
     if (!error) return { relay, endedAt: performance.now() };
     await relay.close();
-    if (error.code !== 'unavailable') throw error;
+    if (error.code !== 'unavailable' || !this.#bus.connected) throw error;
     return undefined;
   }
 
