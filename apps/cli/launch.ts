@@ -33,9 +33,9 @@ export async function launchMesh({ loaded: { config, file, notices }, view, logF
   let hardwareTold: () => void = () => undefined;
   const hardware = new Promise<void>((resolve) => (hardwareTold = resolve));
   let listener: Bus | undefined;
-  const listen = async ({ url, token, reason }: BusServer) => {
+  const listen = async ({ url, token, broker, reason }: BusServer) => {
     view.tell({ what: 'bus', url, reason });
-    listener = await connectBus({ url, token, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
+    listener = await connectBus({ url, token, broker, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
     listener.subscribe(
       HardwareChanged,
       (seen) => {

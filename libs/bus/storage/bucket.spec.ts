@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { type Broker, startBroker } from '#broker';
 import type { Bus } from '../bus.js';
 import { connectBus } from '../connect.js';
@@ -20,6 +22,19 @@ interface Place {
 }
 
 const log = { warn: () => undefined };
+
+async function openJetStream() {
+  const folder = mkdtempSync(join(tmpdir(), 'bucket-'));
+  const server = await startNatsServer(folder);
+  const bus = await connectBus({ url: server.url, token: server.token, app: 'gateway', node: 'local', root: 'ollamesh', log });
+  const close = async () => {
+    await bus.close();
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { bus, server, close };
+}
+
 const PLACES: Place[] = [
   {
     kind: 'memory',
@@ -33,17 +48,7 @@ const PLACES: Place[] = [
   {
     kind: 'jetstream',
     missing: !existsSync('/usr/sbin/nats-server'),
-    open: async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'bucket-'));
-      const server: NatsServer = await startNatsServer(folder);
-      const bus = await connectBus({ url: server.url, token: server.token, app: 'gateway', node: 'local', root: 'ollamesh', log });
-      const close = async () => {
-        await bus.close();
-        await server.close();
-        rmSync(folder, { recursive: true, force: true });
-      };
-      return { bus, close };
-    },
+    open: openJetStream,
   },
 ];
 
@@ -145,12 +150,25 @@ for (const place of PLACES) {
 }
 
 (existsSync('/usr/sbin/nats-server') ? describe : describe.skip)('JetStream alone', () => {
-  let [bus, close]: [Bus | undefined, () => Promise<void>] = [undefined, async () => undefined];
+  let [bus, server, close]: [Bus | undefined, NatsServer | undefined, () => Promise<void>] = [undefined, undefined, async () => undefined];
   beforeAll(async () => {
-    const place = PLACES.find(({ kind }) => kind === 'jetstream');
-    if (place) ({ bus, close } = await place.open());
+    ({ bus, server, close } = await openJetStream());
   });
   afterAll(() => close());
+
+  it('lost: a bucket that its server no longer has is made anew by the next that asks or writes', async () => {
+    const storage = await bus?.openStorage();
+    for (const use of ['get', 'create'] as const) {
+      const bucket = await storage?.open({ name: `lost-${use}`, ttlMs: 3_600_000, maxEntries: 1, whenFull: 'refuse' });
+      await bucket?.create('a', bytes('1'));
+      const other = await connect({ servers: server?.url ?? '', token: server?.token ?? '' });
+      await (await jetstreamManager(other)).streams.delete(`KV_ollamesh-lost-${use}`);
+      await other.close();
+      if (use === 'get') expect(await bucket?.get('a')).toBeUndefined();
+      expect(await bucket?.create('a', bytes('2'))).toBeGreaterThan(0);
+      await expect(bucket?.create('b', bytes('2'))).rejects.toMatchObject({ code: 'limit_reached' });
+    }
+  });
 
   it('shared: what one opener wrote another reads, and a changed configuration is taken over', async () => {
     const options = { name: 'shared', ttlMs: 3_600_000, maxEntries: 1, whenFull: 'refuse' } as const;

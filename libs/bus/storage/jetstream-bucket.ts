@@ -4,7 +4,7 @@
  */
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, type JetStreamManager, type StreamConfig, jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
-import { type NatsConnection, TimeoutError, nanos } from '@nats-io/transport-node';
+import { type NatsConnection, NoRespondersError, RequestError, TimeoutError, nanos } from '@nats-io/transport-node';
 import { MeshError } from '#contracts';
 import type { Bucket, BucketOptions, Entry } from './bucket.js';
 import { bucketFull, valueTooLarge } from './refusals.js';
@@ -17,31 +17,31 @@ const STORE_FAILED = 10_077;
 
 export class JetStreamBucket implements Bucket {
   readonly #connection: NatsConnection;
+  readonly #bucket: string;
   readonly #options: BucketOptions;
-  readonly #streamName: string;
   readonly #manager: JetStreamManager;
   readonly #kv: KV;
 
-  private constructor(connection: NatsConnection, options: BucketOptions, bucket: string, manager: JetStreamManager, kv: KV) {
+  private constructor(connection: NatsConnection, bucket: string, options: BucketOptions, manager: JetStreamManager, kv: KV) {
     this.#connection = connection;
+    this.#bucket = bucket;
     this.#options = options;
-    this.#streamName = `KV_${bucket}`;
     this.#manager = manager;
     this.#kv = kv;
   }
 
   /** Opens the bucket `<root>-<name>`, made or brought to these options where need be. */
   static async open(connection: NatsConnection, root: string, options: BucketOptions): Promise<JetStreamBucket> {
-    const client = jetstream(connection, { timeout: TIMEOUT_MS });
     const bucket = `${root}-${options.name}`;
-    return asMeshError(async () => {
+    try {
+      const client = jetstream(connection, { timeout: TIMEOUT_MS });
       const manager = await client.jetstreamManager();
-      // Not read from replicas, which may be behind: whoever writes must read it back.
-      const kv = await new Kvm(client).create(bucket, { ttl: options.ttlMs, allow_direct: false });
-      const opened = new JetStreamBucket(connection, options, bucket, manager, kv);
+      const opened = new JetStreamBucket(connection, bucket, options, manager, await make(connection, bucket, options));
       await opened.#configure();
       return opened;
-    });
+    } catch (thrown) {
+      throw meshError(thrown);
+    }
   }
 
   get maxValueBytes(): number {
@@ -50,7 +50,7 @@ export class JetStreamBucket implements Bucket {
   }
 
   async get(key: string): Promise<Entry | undefined> {
-    const entry = await asMeshError(() => this.#kv.get(key));
+    const entry = await this.#ask(() => this.#kv.get(key));
     return entry?.operation === 'PUT' ? { value: entry.value, revision: entry.revision } : undefined;
   }
 
@@ -63,18 +63,34 @@ export class JetStreamBucket implements Bucket {
   }
 
   async delete(key: string): Promise<void> {
-    await asMeshError(() => this.#manager.streams.purge(this.#streamName, { filter: `$KV.${this.#streamName.slice(3)}.${key}` }));
+    await this.#ask(() => this.#manager.streams.purge(`KV_${this.#bucket}`, { filter: `$KV.${this.#bucket}.${key}` }));
   }
 
   /** @returns undefined when another write came first */
   async #write(value: Uint8Array, write: () => Promise<number>): Promise<number | undefined> {
     if (value.length > this.maxValueBytes) throw valueTooLarge(value.length, this.maxValueBytes);
+    return this.#ask(async () => {
+      try {
+        return await write();
+      } catch (thrown) {
+        const code = thrown instanceof JetStreamApiError ? thrown.code : undefined;
+        if (code === JetStreamApiCodes.StreamWrongLastSequence) return undefined;
+        if (code === STORE_FAILED) throw bucketFull(this.#options.name, this.#options.maxEntries);
+        throw thrown;
+      }
+    });
+  }
+
+  /** Runs what asks the server; once more where the bucket was missing, since a server may have come back without its data. */
+  async #ask<Result>(run: () => Promise<Result>): Promise<Result> {
     try {
-      return await write();
+      return await run().catch(async (thrown: unknown) => {
+        if (!isMissing(thrown)) throw thrown;
+        await make(this.#connection, this.#bucket, this.#options);
+        await this.#configure();
+        return await run();
+      });
     } catch (thrown) {
-      const code = thrown instanceof JetStreamApiError ? thrown.code : undefined;
-      if (code === JetStreamApiCodes.StreamWrongLastSequence) return undefined;
-      if (code === STORE_FAILED) throw bucketFull(this.#options.name, this.#options.maxEntries);
       throw meshError(thrown);
     }
   }
@@ -88,18 +104,21 @@ export class JetStreamBucket implements Bucket {
       max_msgs: maxEntries,
       discard: whenFull === 'refuse' ? DiscardPolicy.New : DiscardPolicy.Old,
     } satisfies Partial<StreamConfig>;
-    const { config } = await this.#manager.streams.info(this.#streamName);
+    const { config } = await this.#manager.streams.info(`KV_${this.#bucket}`);
     const differs = Object.entries(wanted).some(([key, value]) => config[key as keyof typeof wanted] !== value);
-    if (differs) await this.#manager.streams.update(this.#streamName, wanted);
+    if (differs) await this.#manager.streams.update(`KV_${this.#bucket}`, wanted);
   }
 }
 
-async function asMeshError<Result>(run: () => Promise<Result>): Promise<Result> {
-  try {
-    return await run();
-  } catch (thrown) {
-    throw meshError(thrown);
-  }
+function make(connection: NatsConnection, bucket: string, { ttlMs }: BucketOptions): Promise<KV> {
+  // Not read from replicas, which may be behind: whoever writes must read it back.
+  return new Kvm(jetstream(connection, { timeout: TIMEOUT_MS })).create(bucket, { ttl: ttlMs, allow_direct: false });
+}
+
+/** What asking for, and what writing to, a stream says that is not there. */
+function isMissing(thrown: unknown): boolean {
+  if (thrown instanceof JetStreamApiError) return thrown.code === JetStreamApiCodes.StreamNotFound;
+  return thrown instanceof NoRespondersError || (thrown instanceof RequestError && thrown.isNoResponders()) || (thrown instanceof Error && /no responders|not enabled/i.test(thrown.message));
 }
 
 function meshError(thrown: unknown): MeshError {

@@ -21,17 +21,21 @@ export async function openStorage(connection: NatsConnection, root: string): Pro
     if (!isAbsent(thrown)) {
       throw new MeshError('unavailable', `The bus has JetStream, but it can't be used: ${thrown instanceof Error ? thrown.message : String(thrown)}.`, { cause: thrown });
     }
-    const maxValueBytes = connection.info?.max_payload ?? 1024 * 1024;
-    return {
-      kind: 'memory',
-      reason: 'in memory: the bus has no JetStream, so they end with this gateway and no other one has them',
-      open: async (options) => new MemoryBucket(options, maxValueBytes),
-    };
+    return memoryStorage(connection.info?.max_payload ?? 1024 * 1024);
   }
   return {
     kind: 'jetstream',
     reason: 'in JetStream: they survive a restart, and every gateway has them',
     open: (options) => JetStreamBucket.open(connection, root, options),
+  };
+}
+
+/** @param maxValueBytes as much as the bus's messages hold, so that nothing depends on where it is kept */
+export function memoryStorage(maxValueBytes: number): Storage {
+  return {
+    kind: 'memory',
+    reason: 'in memory: the bus has no JetStream, so they end with this gateway, and no other one has them',
+    open: async (options) => new MemoryBucket(options, maxValueBytes),
   };
 }
 
