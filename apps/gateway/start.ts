@@ -9,7 +9,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Server } from 'socket.io';
 import type { z } from 'zod';
-import { BusTransport } from '#bus';
+import { BusTransport, type Storage } from '#bus';
 import type { GatewayConfig } from '#config';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
@@ -21,6 +21,7 @@ import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
 import { Relays } from './relay/relays.js';
 import { Sessions } from './sessions/sessions.js';
+import { STORAGE } from './storage.js';
 
 /** A viewer sends small requests only. */
 const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024;
@@ -32,6 +33,7 @@ export interface RunningGateway extends RunningApp {
   /** Where it listens, for a browser on this machine. */
   readonly url: string;
   readonly port: number;
+  readonly keeps: string;
 }
 
 export async function startGateway(runtime: Runtime, version: string): Promise<RunningGateway> {
@@ -78,7 +80,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     await app.close();
     clearTimeout(force);
   };
-  return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, close: once(close) };
+  return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, keeps: app.get<Storage>(STORAGE).reason, close: once(close) };
 }
 
 /** Beyond loopback there are no anonymous users. @throws MeshError `invalid_request` */

@@ -4,7 +4,7 @@
  */
 import { DiscardPolicy, JetStreamApiCodes, JetStreamApiError, type JetStreamManager, type StreamConfig, jetstream } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
-import { type NatsConnection, NoRespondersError, RequestError, TimeoutError, nanos } from '@nats-io/transport-node';
+import { type NatsConnection, TimeoutError, nanos } from '@nats-io/transport-node';
 import { MeshError } from '#contracts';
 import type { Bucket, BucketOptions, Entry } from './bucket.js';
 import { bucketFull, valueTooLarge } from './refusals.js';
@@ -117,8 +117,12 @@ function make(connection: NatsConnection, bucket: string, { ttlMs }: BucketOptio
 
 /** What asking for, and what writing to, a stream says that is not there. */
 function isMissing(thrown: unknown): boolean {
-  if (thrown instanceof JetStreamApiError) return thrown.code === JetStreamApiCodes.StreamNotFound;
-  return thrown instanceof NoRespondersError || (thrown instanceof RequestError && thrown.isNoResponders()) || (thrown instanceof Error && /no responders|not enabled/i.test(thrown.message));
+  return isUnserved(thrown) || (thrown instanceof JetStreamApiError && thrown.code === JetStreamApiCodes.StreamNotFound);
+}
+
+/** Nobody listens there. The client does not export this error's class. */
+export function isUnserved(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'JetStreamNotEnabled';
 }
 
 function meshError(thrown: unknown): MeshError {

@@ -3,7 +3,7 @@ import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from '@nats-io
 import type { NatsConnection } from '@nats-io/transport-node';
 import { MeshError } from '#contracts';
 import type { Storage } from './bucket.js';
-import { JetStreamBucket } from './jetstream-bucket.js';
+import { JetStreamBucket, isUnserved } from './jetstream-bucket.js';
 import { MemoryBucket } from './memory-bucket.js';
 
 const TIMEOUT_MS = 5_000;
@@ -25,7 +25,7 @@ export async function openStorage(connection: NatsConnection, root: string): Pro
   }
   return {
     kind: 'jetstream',
-    reason: 'in JetStream: they survive a restart, and every gateway has them',
+    reason: 'in JetStream: they survive restarts, and every gateway has them',
     open: (options) => JetStreamBucket.open(connection, root, options),
   };
 }
@@ -34,13 +34,12 @@ export async function openStorage(connection: NatsConnection, root: string): Pro
 export function memoryStorage(maxValueBytes: number): Storage {
   return {
     kind: 'memory',
-    reason: 'in memory: the bus has no JetStream, so they end with this gateway, and no other one has them',
+    reason: 'in memory: a restart forgets them, since the bus has no JetStream',
     open: async (options) => new MemoryBucket(options, maxValueBytes),
   };
 }
 
-/** True where nobody serves JetStream, or not to this account. The client does not export the class of the former. */
+/** True where nobody serves JetStream, or not to this account. */
 function isAbsent(thrown: unknown): boolean {
-  if (thrown instanceof JetStreamApiError) return NOT_ENABLED.has(thrown.code);
-  return thrown instanceof Error && thrown.name === 'JetStreamNotEnabled';
+  return isUnserved(thrown) || (thrown instanceof JetStreamApiError && NOT_ENABLED.has(thrown.code));
 }
