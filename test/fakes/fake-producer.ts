@@ -15,6 +15,8 @@ export class FakeStream {
   /** Frames of one replay answer. */
   replayFrames = 1_000;
   replays = 0;
+  /** Token hashes that somebody cancelled it with; it goes on all the same. */
+  readonly cancelledBy: string[] = [];
   /** While set, replays wait for it. */
   hold: Promise<void> | undefined;
   #epoch = 1;
@@ -24,7 +26,14 @@ export class FakeStream {
     readonly id: string,
   ) {
     bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id });
-    bus.serve(StreamCancel, () => ({}), { id });
+    bus.serve(
+      StreamCancel,
+      ({ ownerTokenHash }) => {
+        this.cancelledBy.push(ownerTokenHash);
+        return {};
+      },
+      { id },
+    );
   }
 
   get head(): Head {

@@ -54,7 +54,7 @@ export class SessionRoom {
   #toldCount = 0;
   #toldAt = -Infinity;
   #telling: NodeJS.Timeout | undefined;
-  #refreshing: Promise<void> | undefined;
+  #refreshing = false;
   #stale = false;
   #closed = false;
 
@@ -66,6 +66,8 @@ export class SessionRoom {
       context.bus.subscribe(SessionChanged, ({ revision }) => this.hear(revision), target),
       context.bus.subscribe(SessionPresence, (presence) => this.#hearPresence(presence), target),
     ];
+    // It may have changed before the bus had the subscription. A bus that is away is followed by a refresh when it is back.
+    void context.bus.flush().then(() => this.refresh(), () => undefined);
   }
 
   get id(): string {
@@ -74,6 +76,10 @@ export class SessionRoom {
 
   get record(): SessionRecord {
     return this.#known.record;
+  }
+
+  get revision(): number {
+    return this.#known.revision;
   }
 
   /** Connections here. */
@@ -99,13 +105,13 @@ export class SessionRoom {
 
   /** Takes another's word that the session has this revision now (undefined: is closed). */
   hear(revision: number | undefined): void {
-    if (revision === undefined || revision > this.#known.revision) void this.refresh();
+    if (revision === undefined || revision > this.#known.revision) this.refresh();
   }
 
-  /** Reads the record anew and tells what is new. Settles when that is done; never rejects. */
-  refresh(): Promise<void> {
+  /** Reads the record anew and tells what is new, some time soon. */
+  refresh(): void {
     this.#stale = true;
-    return (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
+    if (!this.#refreshing) void this.#refresh();
   }
 
   /** Says who is here, and forgets gateways that have said nothing for long. */
@@ -115,7 +121,7 @@ export class SessionRoom {
     }
     this.#publish(NOBODY);
     this.#tellSoon();
-    if (this.#stale) void this.refresh();
+    if (this.#stale) this.refresh();
   }
 
   /** Cuts everyone: they may come back, here or at another gateway. */
@@ -131,21 +137,25 @@ export class SessionRoom {
   }
 
   async #refresh(): Promise<void> {
-    while (this.#stale && !this.#closed) {
-      this.#stale = false;
-      try {
+    this.#refreshing = true;
+    try {
+      while (this.#stale && !this.#closed) {
+        this.#stale = false;
         const loaded = await this.#context.records.find(this.id);
-        if (!loaded) this.#end();
-        else if (loaded.revision > this.#known.revision) this.#take(loaded);
-      } catch (thrown) {
-        this.#context.warn(`Session ${this.id} could not be read: ${MeshError.from(thrown).message}`);
-        this.#stale = true; // The next beat tries again.
-        return;
+        if (loaded) this.learn(loaded);
+        else this.#end();
       }
+    } catch (thrown) {
+      this.#context.warn(`Session ${this.id} could not be read: ${MeshError.from(thrown).message}`);
+      this.#stale = true; // The next beat tries again.
+    } finally {
+      this.#refreshing = false;
     }
   }
 
-  #take(loaded: Loaded): void {
+  /** Takes a newer record and tells what is new in it. */
+  learn(loaded: Loaded): void {
+    if (loaded.revision <= this.#known.revision) return;
     const news = newsBetween(this.record, loaded.record);
     this.#known = loaded;
     this.#context.changed(loaded.record);

@@ -96,7 +96,7 @@ export class Sessions implements OnApplicationBootstrap {
       if (sessionId !== undefined) this.#settleSoon(sessionId);
     });
     this.#bus.onReconnect(() => {
-      for (const room of this.#rooms.values()) void room.refresh();
+      for (const room of this.#rooms.values()) room.refresh();
     });
     this.#beat = setInterval(() => {
       for (const room of this.#rooms.values()) {
@@ -206,16 +206,19 @@ export class Sessions implements OnApplicationBootstrap {
    * @returns the end of listening
    */
   async listen(pass: Pass, admit: (identity: Identity) => SessionListener | undefined): Promise<() => void> {
-    const { record, revision, identity } = await this.#enter(pass, 'watch');
-    const view = await this.#viewOf(record);
-    const listener = admit(identity);
+    const loaded = await this.#enter(pass, 'watch');
+    const view = await this.#viewOf(loaded.record);
+    // From here on nothing waits: what the listener is shown first is what its room knows.
+    this.#rooms.get(pass.sessionId)?.learn(loaded);
+    const there = this.#rooms.get(pass.sessionId);
+    const isNewer = there !== undefined && there.revision > loaded.revision;
+    const listener = admit(known(isNewer ? there.record : loaded.record, pass));
     if (!listener) return () => undefined;
-    const room = this.#rooms.get(pass.sessionId) ?? new SessionRoom(this.#roomContext, { record, revision });
+    const room = there ?? new SessionRoom(this.#roomContext, loaded);
     this.#rooms.set(pass.sessionId, room);
-    this.#noteAnswer(record);
-    listener.send({ event: 'session', data: view });
+    this.#noteAnswer(room.record);
+    listener.send({ event: 'session', data: isNewer ? viewOf(room.record) : view });
     room.add(listener);
-    void room.refresh(); // It may have changed since it was read.
     return () => room.delete(listener);
   }
 
