@@ -38,9 +38,10 @@ export class FinishedStreams {
   }
 
   /** Writes the stream unless another gateway has; a failure is logged, since nobody waits for it. */
-  keep(id: string, stream: FinishedStream): void {
+  keep(id: string, tell: () => FinishedStream | undefined): void {
     const bucket = this.#bucket;
-    if (!bucket) return;
+    const stream = bucket && tell();
+    if (!stream) return;
     const writing = zip(JSON.stringify(stream))
       .then((bytes) => bucket.create(id, bytes))
       .then(

@@ -225,8 +225,10 @@ export class Relays implements OnApplicationBootstrap {
   }
 
   #keep(relay: StreamRelay): void {
-    const log = relay.stored();
-    if (log) this.#kept.keep(relay.id, { model: relay.model, endedAt: Date.now(), log });
+    this.#kept.keep(relay.id, () => {
+      const log = relay.stored();
+      return log && { model: relay.model, endedAt: Date.now(), log };
+    });
   }
 
   async #forget(relay: StreamRelay): Promise<void> {

@@ -34,8 +34,6 @@ export interface RoomContext {
   readonly records: SessionRecords;
   /** This gateway's name among the rooms of a session. */
   readonly gateway: string;
-  /** Told the record whenever it has changed. */
-  changed(record: SessionRecord): void;
   /** Told once, when nobody listens any more. */
   emptied(room: SessionRoom): void;
   warn(message: string): void;
@@ -114,6 +112,15 @@ export class SessionRoom {
     if (!this.#refreshing) void this.#refresh();
   }
 
+  /** Takes a newer record and tells what is new in it. */
+  learn(loaded: Loaded): void {
+    if (loaded.revision <= this.#known.revision) return;
+    const news = newsBetween(this.record, loaded.record);
+    this.#known = loaded;
+    this.#cutRevoked();
+    for (const one of news) this.#tell(one);
+  }
+
   /** Says who is here, and forgets gateways that have said nothing for long. */
   beat(): void {
     for (const [gateway, other] of this.#others) {
@@ -151,16 +158,6 @@ export class SessionRoom {
     } finally {
       this.#refreshing = false;
     }
-  }
-
-  /** Takes a newer record and tells what is new in it. */
-  learn(loaded: Loaded): void {
-    if (loaded.revision <= this.#known.revision) return;
-    const news = newsBetween(this.record, loaded.record);
-    this.#known = loaded;
-    this.#context.changed(loaded.record);
-    this.#cutRevoked();
-    for (const one of news) this.#tell(one);
   }
 
   #end(): void {

@@ -65,8 +65,8 @@ export class Sessions implements OnApplicationBootstrap {
   readonly #limits: Config['gateway']['limits'];
   readonly #log: Logger;
   readonly #rooms = new Map<string, SessionRoom>();
-  /** Session of each answer that this gateway knows to run. */
-  readonly #answers = new Map<string, string>();
+  /** Session of each running answer that was asked for here. */
+  readonly #asked = new Map<string, string>();
   readonly #roomContext: RoomContext;
   #beat: NodeJS.Timeout | undefined;
 
@@ -80,7 +80,6 @@ export class Sessions implements OnApplicationBootstrap {
       bus,
       records,
       gateway: randomBytes(12).toString('base64url'),
-      changed: (record) => this.#noteAnswer(record),
       emptied: (room) => {
         this.#rooms.delete(room.id);
         void room.close();
@@ -91,9 +90,10 @@ export class Sessions implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     this.#relays.onEnded(({ id }) => {
-      const sessionId = this.#answers.get(id);
-      this.#answers.delete(id);
+      const sessionId = this.#asked.get(id);
+      this.#asked.delete(id);
       if (sessionId !== undefined) this.#settleSoon(sessionId);
+      for (const room of this.#rooms.values()) if (room.id !== sessionId && room.record.running?.streamId === id) this.#settleSoon(room.id);
     });
     this.#bus.onReconnect(() => {
       for (const room of this.#rooms.values()) room.refresh();
@@ -184,7 +184,7 @@ export class Sessions implements OnApplicationBootstrap {
         refuseUnlessMay(known(newest, pass), 'ask');
         return asked(newest, message, running, this.#historyLimits);
       });
-      this.#answers.set(streamId, pass.sessionId);
+      this.#asked.set(streamId, pass.sessionId);
       this.#announce(pass.sessionId, revision);
     } catch (thrown) {
       await this.#cancel(running); // Another message came first: nobody would watch this answer.
@@ -216,7 +216,6 @@ export class Sessions implements OnApplicationBootstrap {
     if (!listener) return () => undefined;
     const room = there ?? new SessionRoom(this.#roomContext, loaded);
     this.#rooms.set(pass.sessionId, room);
-    this.#noteAnswer(room.record);
     listener.send({ event: 'session', data: isNewer ? viewOf(room.record) : view });
     room.add(listener);
     return () => room.delete(listener);
@@ -265,10 +264,6 @@ export class Sessions implements OnApplicationBootstrap {
     }
   }
 
-  #noteAnswer({ sessionId, running }: SessionRecord): void {
-    if (running) this.#answers.set(running.streamId, sessionId);
-  }
-
   #settleSoon(id: string): void {
     const settle = async () => {
       const loaded = await this.#records.find(id);
@@ -283,7 +278,7 @@ export class Sessions implements OnApplicationBootstrap {
     const answer = running && (await this.#answerOf(running));
     if (!answer) return loaded;
     const settled = await this.#records.change(sessionId, (record) => answered(record, running.streamId, answer, this.#historyLimits));
-    this.#answers.delete(running.streamId);
+    this.#asked.delete(running.streamId);
     if (settled.changed) this.#announce(sessionId, settled.revision);
     return settled;
   }
