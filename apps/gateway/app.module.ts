@@ -1,6 +1,7 @@
 /** gateway: the only door for users. Relays streams to viewers; each door only translates. */
 import { Module } from '@nestjs/common';
 import { MeshStateController } from './doors/rest/mesh-state.controller.js';
+import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
 import { PageController } from './doors/rest/page.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
@@ -13,7 +14,7 @@ import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, PageController],
+  controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
   providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor],
 })
 export class GatewayModule {}

@@ -56,7 +56,7 @@ export class StreamProducer {
     this.#identity = identity;
     this.#served = [
       bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id: identity.id }),
-      bus.serve(StreamCancel, ({ ownerTokenHash }) => this.#cancelFor(ownerTokenHash), { id: identity.id }),
+      bus.serve(StreamCancel, (by) => this.#cancelFor('operator' in by ? undefined : by.ownerTokenHash), { id: identity.id }),
     ];
   }
 
@@ -149,13 +149,18 @@ export class StreamProducer {
     this.#abort.abort();
   }
 
-  #cancelFor(ownerTokenHash: string): Record<string, never> {
-    const [given, expected] = [Buffer.from(ownerTokenHash), Buffer.from(this.#identity.ownerTokenHash)];
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+  /** @param ownerTokenHash undefined for an operator */
+  #cancelFor(ownerTokenHash: string | undefined): Record<string, never> {
+    if (ownerTokenHash !== undefined && !this.#isOwner(ownerTokenHash)) {
       throw new MeshError('forbidden', 'Only the owner of this stream may cancel it: send the ownerToken that its creator got.');
     }
     this.cancel();
     return {};
+  }
+
+  #isOwner(tokenHash: string): boolean {
+    const [given, expected] = [Buffer.from(tokenHash), Buffer.from(this.#identity.ownerTokenHash)];
+    return given.length === expected.length && timingSafeEqual(given, expected);
   }
 
   #replay(after: Head): { model: string; frames: Frame[]; head: Head; more: boolean } {

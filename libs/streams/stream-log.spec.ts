@@ -77,7 +77,7 @@ describe('StreamLog', () => {
         expect(stored !== undefined).toBe(log.ending !== undefined);
         if (!stored) return;
         const restored = StreamLog.restore(StoredLog.parse(JSON.parse(JSON.stringify(stored))));
-        expect([restored.head, restored.parts, restored.ending]).toEqual([log.head, log.parts, log.ending]);
+        expect([restored.head, restored.parts, restored.ending, restored.bytes]).toEqual([log.head, log.parts, log.ending, log.bytes]);
         for (let seq = 0; seq <= all.length + 1; seq++) expect(restored.since({ epoch, seq })).toEqual(log.since({ epoch, seq }));
         expect(restored.isTerminal(log.head)).toBe(true);
       }),

@@ -15,6 +15,9 @@ export interface Missing {
   readonly status: StreamStatus | undefined;
 }
 
+/** Two numbers per frame. */
+const FRAME_BYTES = 16;
+
 export class StreamLog {
   #epoch = 1;
   #seq = 0;
@@ -24,6 +27,7 @@ export class StreamLog {
   /** After frame seq (index seq - 1): how many parts there were, and how long the last one's text was. */
   #partCounts: number[] = [];
   #lastLengths: number[] = [];
+  #characters = 0;
 
   /** A log as `stored` wrote it: every position that it knew is known again. */
   static restore({ epoch, parts, ending, steps }: StoredLog): StreamLog {
@@ -32,6 +36,7 @@ export class StreamLog {
     log.#seq = steps.length;
     log.#parts = parts;
     log.#ending = ending;
+    for (const part of parts) log.#characters += charactersOf(part);
     let [count, length] = [0, 0];
     for (const step of steps) {
       if (step < 0) [count, length] = [count + 1, -1 - step];
@@ -48,6 +53,11 @@ export class StreamLog {
 
   get parts(): readonly Part[] {
     return this.#parts;
+  }
+
+  /** Memory that the content takes, in bytes, roughly: two per character and what is remembered of each frame. */
+  get bytes(): number {
+    return 2 * this.#characters + FRAME_BYTES * this.#seq;
   }
 
   /** What the stream waits for; undefined once content came. */
@@ -114,6 +124,7 @@ export class StreamLog {
     this.#parts = [];
     this.#partCounts = [];
     this.#lastLengths = [];
+    this.#characters = 0;
   }
 
   #take(frame: Frame): void {
@@ -149,6 +160,11 @@ export class StreamLog {
 
   #append(part: Part): void {
     if (part.kind !== 'tool' && part.text === '') return;
+    this.#characters += charactersOf(part);
     appendPart(this.#parts, part);
   }
+}
+
+function charactersOf(part: Part): number {
+  return part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
 }

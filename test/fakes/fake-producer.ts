@@ -28,8 +28,8 @@ export class FakeStream {
     bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id });
     bus.serve(
       StreamCancel,
-      ({ ownerTokenHash }) => {
-        this.cancelledBy.push(ownerTokenHash);
+      (by) => {
+        this.cancelledBy.push('operator' in by ? 'operator' : by.ownerTokenHash);
         return {};
       },
       { id },

@@ -9,6 +9,7 @@ import { type FakeGateway, openGateway } from '../../../test/fakes/fake-gateway.
 import { DONE, FakeProducer, type FakeStream, token } from '../../../test/fakes/fake-producer.js';
 import { FakeTransport, FakeViewer } from '../../../test/fakes/fake-viewer.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
+import { RelayStats } from './relay-stats.js';
 import { StreamRelay } from './stream-relay.js';
 
 let bus: TestBus;
@@ -222,7 +223,7 @@ describe('producer lost', () => {
     const stream = producer.stream(newId());
     await producerBus.flush();
     const ended: StreamRelay[] = [];
-    const context = { bus: await bus.connect('gateway'), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
+    const context = { bus: await bus.connect('gateway'), stats: new RelayStats(), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
     const relay = new StreamRelay({ ...context, ended: (which) => void ended.push(which) }, stream.id, 'tiny:latest');
     await context.bus.flush();
     const viewer = new FakeViewer(new FakeTransport());
@@ -336,6 +337,45 @@ describe('limits', () => {
     await eventually(() => gateway.relays.counts.finished === 1);
     for (let asked = 0; asked < 3; asked++) expect((await failure(gateway.relays.get(newId()))).code).toBe('stream_not_found');
     expect((await gateway.watch(stream.id)).text).toBe('kept');
+  });
+
+  it('memory: past it the stream that ended first goes, and what is too large alone is not kept either', async () => {
+    const gateway = await open({ limits: { finishedStreamsBytes: 5_000 } });
+    const [first, second, huge] = [await start(gateway), await start(gateway), await start(gateway)];
+    for (const stream of [first, second]) {
+      const ended = gateway.relays.counts.finished;
+      stream.say(token('x'.repeat(1_000)), DONE);
+      await eventually(() => gateway.relays.counts.finished === ended + 1);
+    }
+    const third = await start(gateway);
+    third.say(token('y'.repeat(1_000)), DONE);
+    await eventually(() => gateway.relays.counts.live === 1);
+    expect((await failure(gateway.relays.get(first.id))).code).toBe('stream_gone');
+    expect((await gateway.watch(second.id)).text).toBe(second.text);
+    const viewer = await gateway.watch(huge.id);
+    huge.say(token('z'.repeat(10_000)), DONE);
+    await eventually(() => viewer.ended);
+    expect(viewer.text).toBe(huge.text);
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+  });
+
+  it('taken over: a gateway whose last viewer left lets the stream go, and takes it over anew for the next', async () => {
+    const [creator, other] = [await open({ timings: { tickMs: 10 } }), await open({ timings: { tickMs: 10 } })];
+    const stream = await start(creator);
+    stream.say(token('one '));
+    const viewer = await other.watch(stream.id);
+    await eventually(() => viewer.text === 'one ');
+    const relay = await other.relays.get(stream.id);
+    await sleep(200);
+    expect(other.relays.counts.live).toBe(1); // It is watched.
+    relay.leave(viewer);
+    await eventually(() => other.relays.counts.live === 0);
+    stream.say(token('two '));
+    const again = await other.watch(stream.id, viewer.position);
+    stream.say(token('three'), DONE);
+    await eventually(() => again.ended);
+    expect(viewer.text + again.text).toBe('one two three');
+    expect(creator.relays.counts).toEqual({ live: 0, finished: 1 }); // Nobody watched there; the creator keeps it all the same.
   });
 
   it('age: a finished stream is gone after its time', async () => {

@@ -1,5 +1,5 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
@@ -8,6 +8,7 @@ import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
+import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
 /** Injection token of other timings than the usual ones. */
@@ -25,6 +26,8 @@ export interface RelayTimings {
 }
 
 const USUAL_TIMINGS: RelayTimings = { tickMs: 1_000, producerLostMs: 4_000, busLostMs: 15_000, keepAliveMs: 15_000 };
+/** Ticks without a viewer after which a stream that another gateway created is let go; whoever comes then takes it over anew. */
+const UNWATCHED_TICKS = 5;
 /** Ids of streams that were here, so that asking for one is told "gone" instead of "never was". */
 const MAX_GONE = 10_000;
 /** Weight of the newest measurement of a write's cost. */
@@ -38,9 +41,11 @@ interface Found {
 
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
+  readonly stats = new RelayStats();
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
+  readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
   readonly #kept: FinishedStreams;
   readonly #context: RelayContext;
@@ -48,6 +53,9 @@ export class Relays implements OnApplicationBootstrap {
   /** Ticks since the last beat of each live stream: time in which this process did not come to listen does not count. */
   readonly #silentTicks = new Map<string, number>();
   readonly #endedAt = new Map<string, number>();
+  #finishedBytes = 0;
+  /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
+  readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
@@ -67,16 +75,18 @@ export class Relays implements OnApplicationBootstrap {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
+    this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
     this.#kept = kept;
     this.#context = {
       bus,
+      stats: this.stats,
       windowMs: () => coalescingWindowMs(this.#viewers, this.#writeCostMs),
       flushed: (writes, elapsedMs) => {
         if (writes > 0) this.#writeCostMs += COST_WEIGHT * (elapsedMs / writes - this.#writeCostMs);
       },
       ended: (relay) => {
-        if (this.#relays.has(relay.id)) this.#endedAt.set(relay.id, performance.now());
+        if (this.#relays.has(relay.id)) this.#finished(relay);
         this.#keep(relay);
         for (const listener of this.#onEnded) listener(relay);
       },
@@ -102,6 +112,21 @@ export class Relays implements OnApplicationBootstrap {
 
   get viewers(): number {
     return this.#viewers;
+  }
+
+  /** Measured cost of one write, in milliseconds. */
+  get writeCostMs(): number {
+    return this.#writeCostMs;
+  }
+
+  /** What the coalescing law says at this moment, in milliseconds. */
+  get windowMs(): number {
+    return this.#context.windowMs();
+  }
+
+  /** Memory that finished streams take, in bytes. */
+  get finishedBytes(): number {
+    return this.#finishedBytes;
   }
 
   get counts(): { live: number; finished: number } {
@@ -158,11 +183,17 @@ export class Relays implements OnApplicationBootstrap {
     return attaching;
   }
 
-  /** @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`. Cancelling what has ended changes nothing. */
-  async cancel(id: string, ownerToken: string): Promise<void> {
+  /**
+   * Ends a stream for its owner or an operator. Cancelling what has ended changes nothing.
+   * @param token the stream's ownerToken, or the gateway's operatorToken
+   * @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`
+   */
+  async cancel(id: string, token: string): Promise<void> {
     const relay = await this.get(id);
+    const ownerTokenHash = hash(token);
+    const isOperator = this.#operatorTokenHash !== undefined && timingSafeEqual(Buffer.from(ownerTokenHash), Buffer.from(this.#operatorTokenHash));
     try {
-      await this.#bus.call(StreamCancel, { ownerTokenHash: hash(ownerToken) }, { id });
+      await this.#bus.call(StreamCancel, isOperator ? { operator: true } : { ownerTokenHash }, { id });
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
@@ -202,8 +233,12 @@ export class Relays implements OnApplicationBootstrap {
     }
     this.#relays.set(id, relay);
     this.#gone.delete(id);
-    if (relay.live) this.#silentTicks.set(id, 0);
-    else this.#endedAt.set(id, endedAt);
+    if (relay.live) {
+      this.#silentTicks.set(id, 0);
+      this.#unwatchedTicks.set(id, 0);
+    } else {
+      this.#finished(relay, endedAt);
+    }
     return relay;
   }
 
@@ -231,10 +266,22 @@ export class Relays implements OnApplicationBootstrap {
     });
   }
 
+  /** Keeps a stream that has ended, and of those that ended before it as many as the memory for them holds. */
+  #finished(relay: StreamRelay, endedAt = performance.now()): void {
+    this.#unwatchedTicks.delete(relay.id);
+    this.#endedAt.set(relay.id, endedAt);
+    this.#finishedBytes += relay.bytes;
+    for (const id of this.#endedAt.keys()) {
+      if (this.#finishedBytes <= this.#limits.finishedStreamsBytes) break;
+      this.#evict(id);
+    }
+  }
+
   async #forget(relay: StreamRelay): Promise<void> {
     this.#relays.delete(relay.id);
     this.#silentTicks.delete(relay.id);
-    this.#endedAt.delete(relay.id);
+    this.#unwatchedTicks.delete(relay.id);
+    if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }
 
@@ -251,6 +298,7 @@ export class Relays implements OnApplicationBootstrap {
       if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
     this.#sayWatched();
+    this.#letGo();
     for (const [id, endedAt] of this.#endedAt) {
       if (now - endedAt > this.#limits.finishedStreamMs) this.#evict(id);
     }
@@ -259,6 +307,15 @@ export class Relays implements OnApplicationBootstrap {
   #sayWatched(): void {
     const ids = [...this.#relays.values()].filter(({ live, viewers }) => live && viewers > 0).map(({ id }) => id);
     if (ids.length > 0) this.#bus.publish(StreamsWatched, { ids });
+  }
+
+  #letGo(): void {
+    for (const [id, ticks] of this.#unwatchedTicks) {
+      const relay = this.#relays.get(id);
+      const unwatched = relay?.viewers === 0 ? ticks + 1 : 0;
+      this.#unwatchedTicks.set(id, unwatched);
+      if (relay && unwatched >= UNWATCHED_TICKS) void this.#forget(relay);
+    }
   }
 
   /** @throws MeshError `unavailable` when every stream there may be is live. */
@@ -276,7 +333,6 @@ export class Relays implements OnApplicationBootstrap {
 
   #evict(id: string): void {
     const relay = this.#relays.get(id);
-    this.#endedAt.delete(id);
     if (relay) void this.#forget(relay);
     this.#gone.add(id);
     const [first] = this.#gone;

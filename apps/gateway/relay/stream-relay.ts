@@ -6,6 +6,7 @@
 import type { Bus, Subscription } from '#bus';
 import { type ErrorBody, type Frame, type Head, MeshError, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
 import { StreamLog, comparePositions, formatPosition } from '#streams';
+import type { RelayStats } from './relay-stats.js';
 import type { Audience, Transport, Update, Viewer } from './viewer.js';
 
 /** Frames that may wait while a replay is under way; what is dropped beyond it is replayed again. */
@@ -18,6 +19,7 @@ const BEHIND_CHECK_MS = 100;
 /** What a relay needs of the process it lives in. */
 export interface RelayContext {
   readonly bus: Bus;
+  readonly stats: RelayStats;
   /** Milliseconds between flushes by the coalescing law, as of now. */
   windowMs(): number;
   /** Told what a flush cost, for the law. */
@@ -68,6 +70,11 @@ export class StreamRelay {
 
   get live(): boolean {
     return this.#log.ending === undefined;
+  }
+
+  /** Memory that its content takes, in bytes, roughly. */
+  get bytes(): number {
+    return this.#log.bytes;
   }
 
   get viewers(): number {
@@ -123,12 +130,14 @@ export class StreamRelay {
   async repair(): Promise<MeshError | undefined> {
     if (this.#waiting) return undefined;
     this.#waiting = [];
+    this.#context.stats.replays++;
     try {
       let more = true;
       for (let idle = 0; more && this.live && idle < MAX_IDLE_REPLAYS; ) {
         const before = this.#log.head;
         const reply = await this.#context.bus.call(StreamReplay, { after: before }, { id: this.id });
         this.model = reply.model;
+        this.#context.stats.frames += reply.frames.length;
         for (const frame of reply.frames) this.#log.apply(frame);
         const waited: Frame[] = this.#waiting;
         this.#waiting = [];
@@ -157,6 +166,7 @@ export class StreamRelay {
   tick(now: number, stallMs: number, keepAlive: boolean): void {
     for (const [viewer, { since }] of this.#behind) {
       if (now - since <= stallMs) continue;
+      this.#context.stats.stalled++;
       this.leave(viewer);
       viewer.disconnect();
     }
@@ -174,6 +184,7 @@ export class StreamRelay {
   }
 
   #receive(frames: readonly Frame[]): void {
+    this.#context.stats.frames += frames.length;
     if (this.#waiting) {
       if (this.#waiting.length < MAX_WAITING_FRAMES) this.#waiting.push(...frames);
       return;
@@ -207,7 +218,9 @@ export class StreamRelay {
     const started = performance.now();
     const update = this.#updateSince(this.#sent);
     this.#sent = head;
-    if (update) {
+    if (update && this.#watching.size > 0) {
+      this.#context.stats.flushes++;
+      this.#context.stats.deliveries += this.#watching.size;
       for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(update);
     }
     this.#flushedAt = performance.now();
@@ -250,6 +263,7 @@ export class StreamRelay {
     for (const viewer of this.#watching) {
       if (!viewer.isBehind()) continue;
       this.leave(viewer);
+      this.#context.stats.leftBehind++;
       this.#behind.set(viewer, { at: this.#sent, since: now });
       this.#count();
       viewer.onceDrained(() => this.#resume(viewer));
@@ -266,9 +280,13 @@ export class StreamRelay {
   /** @returns false when `after` was asked for but is unknown */
   #catchUp(viewer: Viewer, after: Head | undefined): boolean {
     const missing = after && this.#log.since(after);
+    const { stats } = this.#context;
     if (missing) {
+      stats.resumed++;
       if (missing.parts.length > 0 || missing.status) viewer.send(this.#delta(missing));
     } else {
+      if (after) stats.unrecovered++;
+      else stats.started++;
       viewer.send({ event: 'snapshot', data: this.#snapshot(after === undefined) });
     }
     const terminal = this.#terminal();
