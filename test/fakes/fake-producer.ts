@@ -1,6 +1,6 @@
 /** A model-manager of one node, reduced to what a gateway sees of it: frames, beats and replays, each when a test says so. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '#bus';
+import type { Bus, Subscription } from '#bus';
 import { type Frame, type Head, InferenceStart, MeshError, StreamBeat, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
 
 /** A frame without its number. */
@@ -19,14 +19,15 @@ export class FakeStream {
   readonly cancelledBy: string[] = [];
   /** While set, replays wait for it. */
   hold: Promise<void> | undefined;
+  readonly #served: Subscription[];
   #epoch = 1;
 
   constructor(
     private readonly bus: Bus,
     readonly id: string,
   ) {
-    bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id });
-    bus.serve(
+    const replay = bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id });
+    const cancel = bus.serve(
       StreamCancel,
       (by) => {
         this.cancelledBy.push('operator' in by ? 'operator' : by.ownerTokenHash);
@@ -34,6 +35,7 @@ export class FakeStream {
       },
       { id },
     );
+    this.#served = [replay, cancel];
   }
 
   get head(): Head {
@@ -62,6 +64,12 @@ export class FakeStream {
 
   beat(): void {
     this.bus.publish(StreamBeat, { heads: { [this.id]: this.head } });
+  }
+
+  /** Nobody can ask for it any more. */
+  async forget(): Promise<void> {
+    await Promise.all(this.#served.map((subscription) => subscription.drain()));
+    await this.bus.flush();
   }
 
   /** Another attempt: the answer begins anew. */
