@@ -127,7 +127,9 @@ describe('history', () => {
       fc.property(fc.array(fc.tuple(fc.string({ maxLength: 450 }), text), { minLength: 1, maxLength: 12 }), (rounds) => {
         let record = RECORD;
         for (const [index, [question, answer]] of rounds.entries()) {
-          record = reply(ask(record, `q${index}`, question), `a${index}`, answer);
+          const running = ask(record, `q${index}`, question);
+          expect(running.history[0]?.role).toBe('user');
+          record = reply(running, `a${index}`, answer);
           const { history } = record;
           const last = history.at(-1);
           expect(history.length).toBeLessThanOrEqual(LIMITS.messages);
