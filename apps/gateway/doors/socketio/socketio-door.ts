@@ -1,6 +1,8 @@
 /** The Socket.IO door to streams: chat, join, leave and cancel, each acknowledged; what follows comes from the relay. session-events.ts owns sessions. */
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import type { Config } from '#config';
 import { CancelStream, CreateStream, type Head, JoinStream, LeaveStream, MeshError } from '#contracts';
+import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
 import { Relays } from '../../relay/relays.js';
 import { Sessions } from '../../sessions/sessions.js';
@@ -13,23 +15,27 @@ const MAX_STREAMS_PER_SOCKET = 64;
 
 @Injectable()
 export class SocketIoDoor {
+  readonly #transport: SocketIoTransport;
+
   constructor(
     private readonly relays: Relays,
     private readonly sessions: Sessions,
-  ) {}
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.#transport = new SocketIoTransport(config.gateway.limits.viewerBufferBytes);
+  }
 
   /** Answers every socket of `server` from now on. */
   open(server: MeshServer): void {
-    const transport = new SocketIoTransport(server);
     const channel = new SocketIoSessionChannel(server);
     server.on('connection', (socket) => {
-      const streams = this.#welcome(socket, transport);
+      const streams = this.#welcome(socket);
       answerSessions(socket, this.sessions, channel, streams);
     });
   }
 
   /** @returns how else this socket comes to watch a stream, and leaves it */
-  #welcome(socket: MeshSocket, transport: SocketIoTransport): WatchedStreams {
+  #welcome(socket: MeshSocket): WatchedStreams {
     /** How each stream that this socket watches is left. */
     const watched = new Map<string, () => void>();
     const refuseTooMany = () => {
@@ -45,7 +51,7 @@ export class SocketIoDoor {
       if (!socket.connected) throw new MeshError('cancelled', 'The connection has closed.'); // Nothing would ever say that it left.
       leave(streamId);
       refuseTooMany();
-      const viewer = new SocketIoViewer(transport, socket, () => watched.delete(streamId));
+      const viewer = new SocketIoViewer(this.#transport, socket, () => watched.delete(streamId));
       watched.set(streamId, () => relay.leave(viewer));
       return relay.join(viewer, after);
     };
