@@ -148,11 +148,14 @@ interface Joined {
     expect(late.news.find(({ event }) => event === 'session')).toMatchObject({ data: { history: [{ content: prompt }], running: { streamId } } });
     const busy = await call('b', session.token, 'POST', `/${session.sessionId}/messages`, { content: 'And?' });
     expect([busy.status, busy.json()]).toMatchObject([409, { error: { code: 'session_busy', retryable: true } }]);
+    await add(session, 'viewer'); // The session is told anew, and what is being watched is not.
+    await until('both are told', () => [early, late].every(({ news }) => news.filter(({ event }) => event === 'session').length === 2));
     expect(await late.client.ask('stopAnswer', { sessionId: session.sessionId })).toEqual({ ok: true });
     await Promise.all([early.client.ended(streamId), late.client.ended(streamId)]);
     process.kill(engineId, 'SIGCONT');
     expect(late.client.eventsOf(streamId).at(-1)).toMatchObject({ event: 'done', data: { finishReason: 'cancelled' } });
     expect(textOf(late.client.eventsOf(streamId))).toBe(textOf(early.client.eventsOf(streamId)));
+    for (const { client } of [early, late]) expect(client.eventsOf(streamId).filter(({ event }) => event === 'snapshot')).toHaveLength(1);
     expect((await settled(session, 2)).at(-1)).toMatchObject({ role: 'assistant', finishReason: 'cancelled', content: textOf(early.client.eventsOf(streamId)) });
     for (const { client } of [early, late]) client.close();
   });

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { Bucket, Storage } from '#bus';
 import type { Config } from '#config';
-import { FinishedStream, MeshError, parseOrThrow } from '#contracts';
+import { FinishedStream, MeshError } from '#contracts';
 import type { Logger } from '#runtime';
 
 const zip = promisify(gzip);
@@ -60,7 +60,7 @@ export class FinishedStreams {
     const entry = await this.#bucket?.get(id);
     if (!entry) return undefined;
     const text = (await unzip(entry.value, { maxOutputLength: MAX_UNPACKED_BYTES })).toString();
-    const stream = parseOrThrow(FinishedStream, JSON.parse(text), 'finished stream');
+    const stream = FinishedStream.parse(JSON.parse(text));
     return Date.now() - stream.endedAt <= this.#keepMs ? stream : undefined;
   }
 

@@ -1,7 +1,7 @@
 /** Session records in their bucket: every change is made to the newest record, whoever else changes it at the same time. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bucket } from '#bus';
-import { MeshError, SessionRecord, parseOrThrow } from '#contracts';
+import { MeshError, SessionRecord } from '#contracts';
 
 /** Changes that may come in between before one gives up. */
 const MAX_TRIES = 20;
@@ -25,7 +25,7 @@ export class SessionRecords {
   async find(id: string): Promise<Loaded | undefined> {
     const entry = await this.bucket.get(id);
     if (!entry) return undefined;
-    return { record: parseOrThrow(SessionRecord, JSON.parse(new TextDecoder().decode(entry.value)), 'session record'), revision: entry.revision };
+    return { record: SessionRecord.parse(JSON.parse(new TextDecoder().decode(entry.value))), revision: entry.revision };
   }
 
   /** @throws MeshError `session_not_found` */

@@ -1,5 +1,6 @@
 /** One suite for both buckets: memory, and JetStream on a real nats-server. Whoever uses one must not notice which. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -10,7 +11,10 @@ import type { Bus } from '../bus.js';
 import { connectBus } from '../connect.js';
 import { type NatsServer, startNatsServer } from '../nats-server.js';
 import { eventually } from '../../../test/fakes/test-bus.js';
+import { freePort } from '../../../test/conformance/support/servers.js';
+import { until } from '../../../test/support/until.js';
 import type { Bucket, BucketOptions, Storage } from './bucket.js';
+import { openStorage } from './open-storage.js';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (value: Uint8Array | undefined) => value && new TextDecoder().decode(value);
@@ -167,6 +171,24 @@ for (const place of PLACES) {
       if (use === 'get') expect(await bucket?.get('a')).toBeUndefined();
       expect(await bucket?.create('a', bytes('2'))).toBeGreaterThan(0);
       await expect(bucket?.create('b', bytes('2'))).rejects.toMatchObject({ code: 'limit_reached' });
+    }
+  });
+
+  it.each([
+    ['an account without it', 'users: [{ user: a, password: b }]'],
+    ['a user who may not ask for it', 'jetstream: enabled, users: [{ user: a, password: b, permissions: { publish: { deny: ["$JS.>"] } } }]'],
+  ])('not for us: %s means memory', async (_what, account) => {
+    const folder = mkdtempSync(join(tmpdir(), 'accounts-'));
+    const port = await freePort();
+    writeFileSync(join(folder, 'server.conf'), `host: 127.0.0.1\nport: ${port}\njetstream { store_dir: ${JSON.stringify(folder)} }\naccounts { APP { ${account} } }\n`);
+    const child = spawn('/usr/sbin/nats-server', ['-c', join(folder, 'server.conf')], { stdio: 'ignore' });
+    try {
+      const client = await until('the server answers', () => connect({ servers: `127.0.0.1:${port}`, user: 'a', pass: 'b', reconnect: false }).catch(() => undefined));
+      expect(await openStorage(client, 'ollamesh')).toMatchObject({ kind: 'memory' });
+      await client.close();
+    } finally {
+      child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 

@@ -1,6 +1,6 @@
 /** Chooses where buckets are kept: in JetStream where the bus's server has it for us, else in this process. */
 import { JetStreamApiCodes, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { type NatsConnection, PermissionViolationError, RequestError } from '@nats-io/transport-node';
 import { MeshError } from '#contracts';
 import type { Storage } from './bucket.js';
 import { JetStreamBucket, isUnserved } from './jetstream-bucket.js';
@@ -34,12 +34,13 @@ export async function openStorage(connection: NatsConnection, root: string): Pro
 export function memoryStorage(maxValueBytes: number): Storage {
   return {
     kind: 'memory',
-    reason: 'in memory: a restart forgets them, since the bus has no JetStream',
+    reason: 'in memory: a restart forgets them, since the bus has no JetStream for it',
     open: async (options) => new MemoryBucket(options, maxValueBytes),
   };
 }
 
-/** True where nobody serves JetStream, or not to this account. */
+/** True where nobody serves JetStream, or not to us. */
 function isAbsent(thrown: unknown): boolean {
+  if (thrown instanceof RequestError && thrown.cause instanceof PermissionViolationError) return true;
   return isUnserved(thrown) || (thrown instanceof JetStreamApiError && NOT_ENABLED.has(thrown.code));
 }

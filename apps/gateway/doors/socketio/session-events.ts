@@ -67,6 +67,7 @@ export function answerSessions(socket: MeshSocket, sessions: Sessions, channel: 
   };
   const listenerOf = (sessionId: string, membership: Membership, identity: Identity): SocketIoListener => {
     const watch = (streamId: string) => {
+      if (membership.watching === streamId) return; // The session was told anew in the middle of an answer.
       membership.watching = streamId;
       streams.watch(streamId);
     };
