@@ -1,7 +1,7 @@
 // 1,000 viewers of one stream at 100 tokens/s: what a delivered token costs the server, beside what people write without the mesh.
-import { median, report } from '../figures.mjs';
+import { report } from '../figures.mjs';
 import { NO_NCHAN, hasNchan } from './nchan.mjs';
-import { cpuText, latencyText, watchMesh, watchNchan, watchPlain } from './watched.mjs';
+import { cpuText, latencyText, medians, watchMesh, watchNchan, watchPlain } from './watched.mjs';
 import { withMesh } from './with-mesh.mjs';
 
 const LOAD = { viewers: 1_000, tokens: 500, rate: 100 };
@@ -33,10 +33,6 @@ export async function run() {
   report('gateway, Socket.IO', cpuText(meshSocketio));
   share('  of plain Socket.IO', meshSocketio, socketio, 1 / 3);
   latency('  latency, ms', meshSocketio);
-}
-
-function medians(runs) {
-  return Object.fromEntries(Object.keys(runs[0]).map((key) => [key, median(runs.map((run) => run[key]))]));
 }
 
 function share(what, measured, baseline, limit) {

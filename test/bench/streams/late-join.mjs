@@ -31,7 +31,7 @@ export async function run() {
         text: 'p99 ≤ 20 ms',
         met: quantile(times, 0.99) <= 20,
       });
-      report('  writes of the gateway per joiner, all told', `${((writes - quiet) / JOINS).toFixed(1)} for ${(joins[0].bytes / 1024).toFixed(0)} KiB`);
+      report('  writes of the gateway per joiner', `${((writes - quiet) / JOINS).toFixed(1)}, for ${(joins[0].bytes / 1024).toFixed(0)} KiB and what opens the connection`);
     }
     if (hasNchan()) await nchanBaseline(mesh.source);
     else report('baseline: nginx + nchan', NO_NCHAN);

@@ -2,27 +2,33 @@
 import { report } from '../figures.mjs';
 import { createHeld, digestOf, release } from './mesh-apart.mjs';
 import { machineNow } from './tokens.mjs';
-import { latencyText } from './watched.mjs';
+import { latencyText, medians } from './watched.mjs';
 import { withMesh } from './with-mesh.mjs';
 
 const STREAMS = 200;
-const ANSWER = { num_predict: 300, tokens_per_second: 30 };
+const ANSWER = { num_predict: 150, tokens_per_second: 30 };
+/** Both take turns; figures are medians over the rounds. One more goes before them: code that has not run yet is slow. */
+const ROUNDS = 3;
 
 export async function run() {
+  const [direct, relayed] = [[], []];
   await withMesh(async (mesh, crowd) => {
-    const direct = await throughSource(mesh.source, crowd, STREAMS);
-    const relayed = await throughMesh(mesh, crowd, STREAMS);
-    const share = relayed.tokensPerSecond / direct.tokensPerSecond;
-    const added = relayed.p99 - direct.p99;
-    report(`baseline: ${STREAMS} readers of the source`, rateText(direct));
-    report(`${STREAMS} streams through the mesh`, rateText(relayed));
-    report('  of the source', `${(share * 100).toFixed(1)} %`, { text: '≥ 90 %', met: share >= 0.9 });
-    report('  added latency at p99, ms', added.toFixed(1), { text: '≤ 15 ms', met: added <= 15 });
+    for (let round = 0; round <= ROUNDS; round++) {
+      direct.push(await throughSource(mesh.source, crowd, STREAMS));
+      relayed.push(await throughMesh(mesh, crowd, STREAMS));
+    }
   });
+  const [baseline, measured] = [direct, relayed].map((runs) => medians(runs.slice(1)));
+  const share = measured.tokensPerSecond / baseline.tokensPerSecond;
+  const added = measured.p99 - baseline.p99;
+  report(`baseline: ${STREAMS} readers of the source`, rateText(baseline));
+  report(`${STREAMS} streams through the mesh`, rateText(measured));
+  report('  of the source', `${(share * 100).toFixed(1)} %`, { text: '≥ 90 %', met: share >= 0.9 });
+  report('  added latency at p99, ms', added.toFixed(1), { text: '≤ 15 ms', met: added <= 15 });
 }
 
-export async function throughSource(source, crowd, streams, answer = ANSWER) {
-  const bodies = promptsOf('direct', streams).map((prompt) => JSON.stringify({ model: 'paced', prompt, options: { hold_at: 0, ...answer } }));
+async function throughSource(source, crowd, streams) {
+  const bodies = promptsOf('direct', streams).map((prompt) => JSON.stringify({ model: 'paced', prompt, options: { hold_at: 0, ...ANSWER } }));
   await crowd.open('direct', 'engine', source.url, bodies, 1);
   return measure(source, crowd, 'direct', streams);
 }
@@ -41,7 +47,8 @@ export async function throughMesh(mesh, crowd, streams, answer = ANSWER) {
   return measured;
 }
 
-const promptsOf = (name, count) => Array.from({ length: count }, (_, index) => `${name} ${count} ${index}`);
+let prompts = 0;
+const promptsOf = (name, count) => Array.from({ length: count }, () => `${name} ${++prompts}`);
 
 async function measure(source, crowd, group, streams) {
   const startedAt = machineNow();

@@ -1,5 +1,6 @@
 // One measured run: viewers are there, the answer begins, everyone hears the end; what it cost the servers, from the operating system.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { median } from '../figures.mjs';
 import { createHeld, digestOf, release } from './mesh-apart.mjs';
 import { startNchan } from './nchan.mjs';
 import { cpuSeconds, residentKb, startServer } from './processes.mjs';
@@ -98,6 +99,11 @@ async function measure(pids, crowd, { group, source, open, start, also, viewers,
     delivered: result.delivered,
     tokens,
   };
+}
+
+/** The median of each figure over several runs. */
+export function medians(runs) {
+  return Object.fromEntries(Object.keys(runs[0]).map((key) => [key, median(runs.map((run) => run[key]))]));
 }
 
 /** "2.31 µs" and what belongs to it. */

@@ -26,11 +26,12 @@ beforeAll(async () => {
   gateway = openGateway(await bus.connect('gateway'));
   server = createServer();
   io = new Server(server);
-  new SocketIoDoor(gateway.relays, Config.parse({})).open(io);
+  new SocketIoDoor(gateway.relays, gateway.sessions, Config.parse({})).open(io);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
 afterAll(async () => {
+  await gateway.sessions.sayFarewell();
   await gateway.relays.sayFarewell();
   await io.close();
   await bus.close();
