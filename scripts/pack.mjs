@@ -51,7 +51,7 @@ function prune(folder) {
   }
 }
 
-/** A bundled package's manifest without what npm would act on: builds that are chosen above, and a script that fetches them. */
+/** A bundled package's manifest without what an npm may act on: builds that are chosen above, and a script that fetches them. */
 function strip(name, fields) {
   const path = join(stage, 'node_modules', name, 'package.json');
   const manifest = readJson(path);
