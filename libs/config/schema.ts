@@ -67,6 +67,8 @@ const GatewaySection = z.strictObject({
       finishedStreamMs: z.int().nonnegative().default(300_000),
       /** Memory for finished streams, in bytes; past it the one that ended first goes. */
       finishedStreamsBytes: z.int().positive().default(256 * 1024 * 1024),
+      /** Viewers of all streams at once, on every transport; more are refused. */
+      viewers: z.int().positive().default(20_000),
       /** Bytes that may wait for one slow viewer before it is skipped ahead by a snapshot. */
       viewerBufferBytes: z.int().positive().default(1024 * 1024),
       /** How long a viewer may stay behind before it is disconnected, in milliseconds. */

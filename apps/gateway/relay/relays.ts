@@ -185,6 +185,12 @@ export class Relays implements OnApplicationBootstrap {
     }
   }
 
+  /** @throws MeshError `unavailable` when as many watch as may, so that what waits for viewers stays bounded. */
+  refuseIfCrowded(): void {
+    const { viewers } = this.#limits;
+    if (this.#viewers >= viewers) throw new MeshError('unavailable', `This gateway has ${viewers} viewers already (gateway.limits.viewers). Try again, or another gateway.`);
+  }
+
   /** Cuts every viewer and takes no more. The streams go on at their producers: viewers come back with their position, here or elsewhere. */
   async sayFarewell(): Promise<void> {
     this.#closing = true;

@@ -15,6 +15,7 @@ import {
 } from '#contracts';
 import { parsePosition } from '#streams';
 import { Relays } from '../../relay/relays.js';
+import { closeFlooding, refuseFlooding } from './flood-guard.js';
 import { type MeshServer, type MeshSocket, SocketIoTransport, SocketIoViewer } from './socketio-viewer.js';
 
 /** Streams one socket may watch at once. */
@@ -26,14 +27,17 @@ export class SocketIoDoor {
 
   /** Answers every socket of `server` from now on. */
   open(server: MeshServer): void {
+    closeFlooding(server);
     const transport = new SocketIoTransport(server);
     server.on('connection', (socket) => this.#welcome(socket, transport));
   }
 
   #welcome(socket: MeshSocket, transport: SocketIoTransport): void {
+    refuseFlooding(socket);
     /** How each stream that this socket watches is left. */
     const watched = new Map<string, () => void>();
     const refuseTooMany = () => {
+      this.relays.refuseIfCrowded();
       if (watched.size < MAX_STREAMS_PER_SOCKET) return;
       throw new MeshError('too_many_requests', `One connection may watch ${MAX_STREAMS_PER_SOCKET} streams at once.`);
     };
