@@ -78,7 +78,7 @@ describe('relay', () => {
     expect(gateway.relays.viewers).toBe(20);
     stream.say(token('hello'));
     await eventually(() => viewers.every(({ text }) => text === 'hello'));
-    expect(gateway.transport.encodings).toBe(1);
+    expect(gateway.transport.encodings).toBe(20 + 1); // A snapshot each, and one delta for all.
   });
 
   it('status: what the stream waits for is told until content comes', async () => {
@@ -223,7 +223,7 @@ describe('producer lost', () => {
     const stream = producer.stream(newId());
     await producerBus.flush();
     const ended: StreamRelay[] = [];
-    const context = { bus: await bus.connect('gateway'), stats: new RelayStats(), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
+    const context = { bus: await bus.connect('gateway'), stats: new RelayStats(), windowMs: () => 0, measured: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
     const relay = new StreamRelay({ ...context, ended: (which) => void ended.push(which) }, stream.id, 'tiny:latest');
     await context.bus.flush();
     const viewer = new FakeViewer(new FakeTransport());
@@ -303,6 +303,89 @@ describe('slow viewers', () => {
     const stream = await start(gateway);
     await gateway.watch(stream.id);
     await eventually(() => gateway.transport.keepAlives >= 2);
+  });
+});
+
+describe('many viewers', () => {
+  const MANY = 300;
+
+  /** A stream with so many viewers that a write to all of them takes several turns of the event loop. */
+  async function crowd(gateway: FakeGateway): Promise<{ stream: FakeStream; viewers: FakeViewer[]; midway: () => Promise<void> }> {
+    const stream = await start(gateway);
+    const viewers = await Promise.all(Array.from({ length: MANY }, () => gateway.watch(stream.id)));
+    for (const viewer of viewers) viewer.writeMs = 0.1;
+    /** Settles while some viewers have been written to and others have not. */
+    const midway = async () => {
+      const told = () => viewers.filter(({ updates }) => updates.length > (viewers.at(-1)?.updates.length ?? 0)).length;
+      await eventually(() => told() > 0, 15_000, 0);
+      expect(told()).toBeLessThan(MANY);
+    };
+    return { stream, viewers, midway };
+  }
+
+  it('slices: others are served while all are written to, and whoever joins or leaves meanwhile misses and doubles nothing', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    const joined = await gateway.watch(stream.id);
+    expect(joined.text).toBe('one ');
+    const left = viewers.at(-1)!;
+    (await gateway.relays.get(stream.id)).leave(left);
+    stream.say(token('two '));
+    await eventually(() => viewers[0]?.text === 'one two ');
+    await midway();
+    stream.say(token('three'), DONE);
+    await eventually(() => [...viewers.slice(0, -1), joined].every(({ ended }) => ended));
+    for (const viewer of [...viewers.slice(0, -1), joined]) {
+      expect(viewer.text).toBe('one two three');
+      expect(viewer.terminals).toHaveLength(1);
+    }
+    expect(left.text).not.toContain('two');
+    expect(left.ended).toBe(false);
+    expect(gateway.relays.viewers).toBe(0);
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 1 });
+  });
+
+  it('slices: a viewer that is further than what is being written goes on from its place', async () => {
+    const gateway = await open();
+    const { stream, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    stream.say(token('two '));
+    const relay = await gateway.relays.get(stream.id);
+    await eventually(() => relay.head.seq === 2, 15_000, 0);
+    const further = await gateway.watch(stream.id, '1-2');
+    expect(gateway.relays.viewers).toBe(MANY + 1);
+    stream.say(token('three'), DONE);
+    await eventually(() => further.ended);
+    expect(further.text).toBe('three');
+    expect(further.events).toEqual(['delta', 'done']);
+  });
+
+  it('slices: an attempt that begins meanwhile reaches those who join before it is told', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('first'));
+    await midway();
+    stream.restart();
+    stream.say(token('second'));
+    const relay = await gateway.relays.get(stream.id);
+    await eventually(() => relay.head.epoch === 2, 15_000, 0);
+    const joined = await gateway.watch(stream.id);
+    stream.say(DONE);
+    await eventually(() => [...viewers, joined].every(({ ended }) => ended));
+    for (const viewer of [...viewers, joined]) expect(viewer.text).toBe('second');
+  });
+
+  it('slices: a gateway that closes meanwhile cuts everyone', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    await gateway.relays.sayFarewell();
+    expect(viewers.every(({ disconnected }) => disconnected)).toBe(true);
+    expect(gateway.relays.viewers).toBe(0);
   });
 });
 

@@ -5,7 +5,7 @@ import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
 import { CONFIG } from '#runtime';
-import { coalescingWindowMs } from '#streams';
+import { coalescingWindowMs, shareOfStreams } from '#streams';
 import { MeshView } from '../mesh-view.js';
 import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
@@ -52,6 +52,8 @@ export class Relays implements OnApplicationBootstrap {
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
   #viewers = 0;
+  /** Sum of the square roots of every stream's viewers, for the law. */
+  #roots = 0;
   #ticks = 0;
   #closing = false;
   #ticker: NodeJS.Timeout | undefined;
@@ -70,14 +72,15 @@ export class Relays implements OnApplicationBootstrap {
     this.#context = {
       bus,
       stats: this.stats,
-      windowMs: () => coalescingWindowMs(this.#viewers, this.#writeCostMs),
-      flushed: (writes, elapsedMs) => {
-        if (writes > 0) this.#writeCostMs += COST_WEIGHT * (elapsedMs / writes - this.#writeCostMs);
-      },
+      windowMs: (viewers) => coalescingWindowMs(shareOfStreams(viewers, this.#roots), this.#writeCostMs),
+      measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
       },
-      viewersChanged: (by) => (this.#viewers += by),
+      viewersChanged: (from, to) => {
+        this.#viewers += to - from;
+        this.#roots += Math.sqrt(to) - Math.sqrt(from);
+      },
     };
   }
 
@@ -101,9 +104,11 @@ export class Relays implements OnApplicationBootstrap {
     return this.#writeCostMs;
   }
 
-  /** What the coalescing law says at this moment, in milliseconds. */
+  /** What the coalescing law says at this moment for the stream with most viewers, in milliseconds. */
   get windowMs(): number {
-    return this.#context.windowMs();
+    let viewers = 0;
+    for (const relay of this.#relays.values()) viewers = Math.max(viewers, relay.viewers);
+    return this.#context.windowMs(viewers);
   }
 
   /** Memory that finished streams take, in bytes. */

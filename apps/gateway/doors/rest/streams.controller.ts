@@ -86,9 +86,10 @@ export class StreamsController {
   }
 
   #show(relay: StreamRelay, response: Response, after?: Head): void {
-    const viewer = new SseViewer(this.#transport, response, this.#bufferBytes);
-    if (response.destroyed) return; // Gone while the stream was looked for: nothing would ever say that it left.
-    response.on('close', () => relay.leave(viewer));
+    const { socket } = response;
+    if (!socket || socket.destroyed) return; // Gone while the stream was looked for: nothing would ever say that it left.
+    const viewer = new SseViewer(this.#transport, socket, this.#bufferBytes);
+    socket.on('close', () => relay.leave(viewer));
     relay.join(viewer, after);
   }
 }

@@ -3,6 +3,7 @@ import { type Server as HttpServer, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Server } from 'socket.io';
+import { Config } from '#config';
 import { type FakeGateway, openGateway } from '../../../../test/fakes/fake-gateway.js';
 import { DONE, FakeProducer, token } from '../../../../test/fakes/fake-producer.js';
 import { TestBus, eventually } from '../../../../test/fakes/test-bus.js';
@@ -27,7 +28,7 @@ beforeAll(async () => {
   gateway = openGateway(await bus.connect('gateway'));
   server = createServer();
   io = new Server(server);
-  new SocketIoDoor(gateway.relays).open(io);
+  new SocketIoDoor(gateway.relays, Config.parse({})).open(io);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });

@@ -1,6 +1,7 @@
 /** The Socket.IO door: chat, join, leave and cancel, each acknowledged; what follows comes from the relay. */
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import type { z } from 'zod';
+import type { Config } from '#config';
 import {
   type Ack,
   CancelStream,
@@ -13,6 +14,7 @@ import {
   MeshError,
   parseOrThrow,
 } from '#contracts';
+import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
 import { Relays } from '../../relay/relays.js';
 import { closeFlooding, refuseFlooding } from './flood-guard.js';
@@ -23,16 +25,22 @@ const MAX_STREAMS_PER_SOCKET = 64;
 
 @Injectable()
 export class SocketIoDoor {
-  constructor(private readonly relays: Relays) {}
+  readonly #transport: SocketIoTransport;
+
+  constructor(
+    private readonly relays: Relays,
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.#transport = new SocketIoTransport(config.gateway.limits.viewerBufferBytes);
+  }
 
   /** Answers every socket of `server` from now on. */
   open(server: MeshServer): void {
     closeFlooding(server);
-    const transport = new SocketIoTransport(server);
-    server.on('connection', (socket) => this.#welcome(socket, transport));
+    server.on('connection', (socket) => this.#welcome(socket));
   }
 
-  #welcome(socket: MeshSocket, transport: SocketIoTransport): void {
+  #welcome(socket: MeshSocket): void {
     refuseFlooding(socket);
     /** How each stream that this socket watches is left. */
     const watched = new Map<string, () => void>();
@@ -50,7 +58,7 @@ export class SocketIoDoor {
       if (!socket.connected) throw new MeshError('cancelled', 'The connection has closed.'); // Nothing would ever say that it left.
       leave(streamId);
       refuseTooMany();
-      const viewer = new SocketIoViewer(transport, socket, () => watched.delete(streamId));
+      const viewer = new SocketIoViewer(this.#transport, socket, () => watched.delete(streamId));
       watched.set(streamId, () => relay.leave(viewer));
       return relay.join(viewer, after);
     };
