@@ -30,7 +30,8 @@ export function openGateway(bus: Bus, { limits = {}, timings = STILL }: { limits
     transport,
     watch: async (id, after) => {
       const viewer = new FakeViewer(transport);
-      (await relays.get(id)).join(viewer, after === undefined ? undefined : parsePosition(after));
+      const seen = after === undefined ? undefined : parsePosition(after);
+      (await relays.get(id, seen)).join(viewer, seen);
       return viewer;
     },
   };

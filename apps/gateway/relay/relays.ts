@@ -149,12 +149,17 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * The stream, taken over from its producer when this gateway does not have it.
+   * @param seen how far the asker has come, maybe at a gateway that is ahead of this one: then this one catches up first
    * @throws MeshError `stream_not_found`, or `stream_gone` for one that was here.
    */
-  async get(id: string): Promise<StreamRelay> {
+  async get(id: string, seen?: Head): Promise<StreamRelay> {
     this.#refuseIfClosing();
-    const relay = this.#relays.get(id);
-    if (relay) return relay;
+    const relay = this.#relays.get(id) ?? (await this.#takeOver(id));
+    if (seen) await relay.comeTo(seen);
+    return relay;
+  }
+
+  #takeOver(id: string): Promise<StreamRelay> {
     if (this.#gone.has(id)) throw new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
     let attaching = this.#attaching.get(id);
     if (!attaching) {

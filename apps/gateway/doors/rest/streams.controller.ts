@@ -58,7 +58,7 @@ export class StreamsController {
   ): Promise<void> {
     const streamId = parseId(id);
     const after = positionFrom(lastEventId ?? queried);
-    const relay = await this.relays.get(streamId);
+    const relay = await this.relays.get(streamId, after);
     if (request.accepts(['text/event-stream', 'application/json']) === 'application/json') {
       response.json(relay.view());
       return;

@@ -54,7 +54,7 @@ export class SocketIoDoor {
       watched.delete(streamId);
     };
     const join = async (streamId: string, after?: Head) => {
-      const relay = await this.relays.get(streamId);
+      const relay = await this.relays.get(streamId, after);
       if (!socket.connected) throw new MeshError('cancelled', 'The connection has closed.'); // Nothing would ever say that it left.
       leave(streamId);
       refuseTooMany();
