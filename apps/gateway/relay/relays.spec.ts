@@ -536,8 +536,9 @@ describe('another gateway', () => {
     let release: () => void = () => undefined;
     stream.hold = new Promise((resolve) => (release = resolve));
     stream.add(token('a'));
+    const replays = stream.replays;
     (await there.relays.get(stream.id)).reach(stream.head);
-    await eventually(() => stream.replays === 1);
+    await eventually(() => stream.replays === replays + 1);
     stream.add(token('b'));
     const moving = there.watch(stream.id, '1-2');
     await producerBus.flush();
