@@ -19,8 +19,8 @@ export interface FaultyLink extends CuttableProxy {
   faults: Faults;
   /** Messages that met each fault. */
   readonly met: { lost: number; repeated: number; delayed: number };
-  /** How many different frames of a stream came through, the first time or again, replays not counted. */
-  framesOf(streamId: string): number;
+  /** How many frames of a stream did not come through although some before and after them did. */
+  gapsOf(streamId: string): number;
 }
 
 export async function startFaultyLink(targetPort: number, random: Random): Promise<FaultyLink> {
@@ -53,7 +53,7 @@ export async function startFaultyLink(targetPort: number, random: Random): Promi
     }
   };
   const proxy = await startProxy(targetPort, () => perMessage(send));
-  const link: FaultyLink = { ...proxy, faults: NO_FAULTS, met, framesOf: (streamId) => passed.get(streamId)?.size ?? 0 };
+  const link: FaultyLink = { ...proxy, faults: NO_FAULTS, met, gapsOf: (streamId) => gapsOf(passed.get(streamId) ?? new Set()) };
   return link;
 }
 
@@ -89,6 +89,10 @@ function firstUnit(bytes: Buffer): Message | undefined {
   const end = lineEnd + 2 + Number(rest.at(-1)) + 2;
   if (bytes.length < end) return undefined;
   return { subject, payload: bytes.subarray(lineEnd + 2, end - 2), bytes: bytes.subarray(0, end) };
+}
+
+function gapsOf(numbers: ReadonlySet<number>): number {
+  return numbers.size === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1 - numbers.size;
 }
 
 function note(passed: Map<string, Set<number>>, { subject, payload }: Message): void {
