@@ -14,6 +14,7 @@ const NEVER_MS = 3_600_000;
 export const STILL: RelayTimings = { tickMs: NEVER_MS, producerLostMs: NEVER_MS, busLostMs: NEVER_MS, keepAliveMs: NEVER_MS };
 
 export interface FakeGateway {
+  readonly bus: Bus;
   readonly relays: Relays;
   readonly transport: FakeTransport;
   /** A new viewer of a stream, from `after` where given. */
@@ -26,6 +27,7 @@ export function openGateway(bus: Bus, { limits = {}, timings = STILL }: { limits
   bus.subscribe(StreamBeat, ({ heads }: { heads: Record<string, Head> }) => relays.beat(heads));
   const transport = new FakeTransport();
   return {
+    bus,
     relays,
     transport,
     watch: async (id, after) => {

@@ -556,6 +556,17 @@ describe('another gateway', () => {
     expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
   });
 
+  it('attach: right after the bus was away, a producer that is not back yet is waited for', async () => {
+    const gateway = await open();
+    await bus.restart();
+    await eventually(() => gateway.bus.stats.reconnects === 1 && producerBus.connected);
+    const id = newId();
+    const watching = gateway.watch(id);
+    await sleep(100); // It has asked in vain by now.
+    producer.stream(id).say(token('all of it'), DONE);
+    expect((await watching).text).toBe('all of it');
+  });
+
   it('farewell: viewers are cut without an end, and take the stream up at the other gateway', async () => {
     const [here, there] = [await open(), await open()];
     const stream = await start(here);

@@ -1,5 +1,6 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
@@ -29,6 +30,9 @@ const USUAL_TIMINGS: RelayTimings = { tickMs: 1_000, producerLostMs: 4_000, busL
 const UNWATCHED_TICKS = 5;
 /** Ids of streams that were here, so that asking for one is told "gone" instead of "never was". */
 const MAX_GONE = 10_000;
+/** How long after the bus came back a producer may not be back yet, and how often it is asked for meanwhile, in milliseconds. */
+const PRODUCERS_BACK_MS = 2_000;
+const ASK_AGAIN_MS = 100;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
@@ -55,6 +59,7 @@ export class Relays implements OnApplicationBootstrap {
   /** Sum of the square roots of every stream's viewers, for the law. */
   #roots = 0;
   #ticks = 0;
+  #reconnectedAt = -Infinity;
   #closing = false;
   #ticker: NodeJS.Timeout | undefined;
 
@@ -87,6 +92,7 @@ export class Relays implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     this.#ticker = setInterval(() => this.#tick(), this.#timings.tickMs);
     this.#bus.onReconnect(() => {
+      this.#reconnectedAt = performance.now();
       for (const relay of this.#relays.values()) {
         if (!relay.live) continue;
         this.#silentTicks.delete(relay.id);
@@ -212,7 +218,11 @@ export class Relays implements OnApplicationBootstrap {
   async #attach(id: string): Promise<StreamRelay> {
     if (this.#attaching.size >= this.#limits.streams) throw new MeshError('unavailable', 'This gateway is looking for too many streams already.');
     const relay = new StreamRelay(this.#context, id, '');
-    const error = await relay.repair();
+    let error = await relay.repair();
+    while (error?.code === 'unavailable' && performance.now() - this.#reconnectedAt < PRODUCERS_BACK_MS) {
+      await sleep(ASK_AGAIN_MS);
+      error = await relay.repair();
+    }
     try {
       if (error) throw error.code === 'unavailable' ? notFound(id, error) : error;
       this.#refuseIfClosing();
