@@ -72,5 +72,5 @@ const missing = HAS_PROC ? natsServer.missing : 'there is no /proc to see open f
     });
     process.stdout.write(`churn: ${JSON.stringify({ before, after })}\n`);
     expect(after.heapBytes).toBeLessThan(before.heapBytes * 1.05);
-  }, 120_000);
+  }, 240_000);
 });
