@@ -1,5 +1,5 @@
 // 200 streams with one viewer each: tokens/s in sum and latency, beside 200 readers of the source itself.
-import { median, report } from '../figures.mjs';
+import { report } from '../figures.mjs';
 import { createHeld, digestOf, release } from './mesh-apart.mjs';
 import { machineNow } from './tokens.mjs';
 import { latencyText, medians } from './watched.mjs';
