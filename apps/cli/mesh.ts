@@ -55,6 +55,6 @@ export async function startMesh(config: LoadedConfig, observer: MeshObserver): P
   }
 }
 
-function connect({ url, token }: BusServer, app: AppName, { node, bus }: LoadedConfig, log: Logger): Promise<Bus> {
-  return connectBus({ url, token, app, node, root: bus.root, log });
+function connect({ url, token, broker }: BusServer, app: AppName, { node, bus }: LoadedConfig, log: Logger): Promise<Bus> {
+  return connectBus({ url, token, broker, app, node, root: bus.root, log });
 }

@@ -1,6 +1,7 @@
 /** gateway: the only door for users. Relays streams to viewers; each door only translates. */
 import { Module } from '@nestjs/common';
 import { MeshStateController } from './doors/rest/mesh-state.controller.js';
+import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
 import { PageController } from './doors/rest/page.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
@@ -10,7 +11,7 @@ import { MeshController } from './mesh.controller.js';
 import { Relays } from './relay/relays.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, ModelsController, MeshStateController, PageController],
+  controllers: [MeshController, StreamsController, ModelsController, MeshStateController, MetricsController, PageController],
   providers: [MeshView, Relays, SocketIoDoor],
 })
 export class GatewayModule {}

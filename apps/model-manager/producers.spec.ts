@@ -103,6 +103,16 @@ describe('producers', () => {
     expect(frames).toHaveLength(2);
   });
 
+  it('cancel: an operator needs no token of the stream', async () => {
+    engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
+    await producers.start(STREAM, undefined, GENERATION);
+    await eventually(() => frames.length === 1);
+    await gateway.call(StreamCancel, { operator: true }, { id: ID });
+    await engine.seen('/api/chat')[0]?.dropped;
+    await ended();
+    expect(frames.at(-1)).toMatchObject({ kind: 'done', finishReason: 'cancelled' });
+  });
+
   it('replay: what is behind a position, in pages, to the last frame', async () => {
     const words = Array.from({ length: 6_000 }, (_, index) => word(`${index} `));
     engine.on('/api/chat', { lines: [...words.map((line) => `${JSON.stringify(line)}\n`).join('').match(/[\s\S]{1,60000}/g)!, LAST_LINE] });

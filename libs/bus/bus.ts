@@ -1,16 +1,15 @@
 /** An app's place on the bus: typed publish, call, subscribe and serve over one NATS connection. */
 import {
+  ClosedConnectionError,
   ConnectionError,
   InvalidArgumentError,
-  type Msg,
-  type NatsConnection,
   NoRespondersError,
   RequestError,
-  type Subscription as NatsSubscription,
   TimeoutError,
 } from '@nats-io/transport-node';
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
+import type { BusConnection, BusMessage } from './connection.js';
 import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
@@ -53,7 +52,7 @@ export interface BusLog {
 
 export class Bus {
   readonly stats: BusStats = { invalidMessages: 0, failedHandlers: 0, reconnects: 0 };
-  readonly #connection: NatsConnection;
+  readonly #connection: BusConnection;
   readonly #root: string;
   readonly #log: BusLog;
   readonly #onReconnect = new Set<() => void>();
@@ -62,7 +61,7 @@ export class Bus {
   #closing: Promise<void> | undefined;
 
   constructor(
-    connection: NatsConnection,
+    connection: BusConnection,
     /** This app's name, its queue group. */
     readonly app: AppName,
     /** This machine's name on the bus. */
@@ -123,20 +122,23 @@ export class Bus {
     handler: (payload: z.output<E['payload']>, node: string) => void | Promise<void>,
     target: Target = { node: '*' },
   ): Subscription {
-    return this.#receive(this.#subject(event, { node: '*', ...target }), undefined, async (message) => {
+    return this.#receive(this.#subject(event, { node: '*', ...target }), undefined, (message) => {
       let payload: z.output<E['payload']>;
       try {
         payload = parseOrThrow(event.payload, decodePayload(message.data), event.name) as z.output<E['payload']>;
       } catch (thrown) {
         this.#refuse(message.subject, thrown);
-        return;
+        return undefined;
       }
-      try {
-        const heard = handler(payload, event.scope === 'node' ? (message.subject.split('.')[1] ?? '') : '');
-        if (heard) await heard;
-      } catch (thrown) {
+      const failed = (thrown: unknown) => {
         this.stats.failedHandlers++;
         this.#log.warn(`${this.app}: handling ${message.subject} failed: ${MeshError.from(thrown).message}`);
+      };
+      try {
+        return handler(payload, event.scope === 'node' ? (message.subject.split('.')[1] ?? '') : '')?.catch(failed);
+      } catch (thrown) {
+        failed(thrown);
+        return undefined;
       }
     });
   }
@@ -195,7 +197,7 @@ export class Bus {
     return subjectOf(message, { root: this.#root, node: this.node, ...target });
   }
 
-  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<Msg> {
+  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<BusMessage> {
     if (signal?.aborted) throw new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason });
     const headers = requestHeaders(deadlineMs, traceparent);
     const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers });
@@ -210,7 +212,7 @@ export class Bus {
     }
   }
 
-  #decode(message: Msg): unknown {
+  #decode(message: BusMessage): unknown {
     try {
       return decodePayload(message.data);
     } catch (cause) {
@@ -219,7 +221,7 @@ export class Bus {
   }
 
   /** Answers with a reply, or with the error that took its place. */
-  #respond(message: Msg, answer: unknown): void {
+  #respond(message: BusMessage, answer: unknown): void {
     if (this.#connection.isClosed()) return; // Whoever asked is told by the server that nobody is here.
     const payload = encodePayload(answer);
     if (payload.length > this.maxPayloadBytes) this.#respond(message, this.#tooLarge('answer', payload.length));
@@ -231,16 +233,18 @@ export class Bus {
     return new MeshError('payload_too_large', `The ${what} has ${bytes} bytes; the bus takes at most ${maxBytes}, headers included.`, { details: { bytes, maxBytes } });
   }
 
-  #receive(subject: string, queue: string | undefined, handle: (message: Msg) => Promise<void>): Subscription {
+  #receive(subject: string, queue: string | undefined, handle: (message: BusMessage) => Promise<void> | void): Subscription {
     const inFlight = new Set<Promise<void>>();
-    const subscription: NatsSubscription = this.#connection.subscribe(subject, {
+    const subscription = this.#connection.subscribe(subject, {
       ...(queue !== undefined && { queue }),
       callback: (error, message) => {
         if (error) {
           this.#log.warn(`${this.app}: subscription to ${subject}: ${error.message}`);
           return;
         }
-        const handling = handle(message)
+        const handled = handle(message);
+        if (!handled) return; // Most frames are: nothing to wait for.
+        const handling = handled
           .catch((thrown: unknown) => this.#log.warn(`${this.app}: handling ${message.subject} failed: ${MeshError.from(thrown).message}`))
           .finally(() => inFlight.delete(handling));
         inFlight.add(handling);
@@ -312,7 +316,7 @@ function callError(thrown: unknown, rpc: Rpc, node: string, deadlineMs: number):
   if (cause instanceof TimeoutError) {
     return new MeshError('deadline_exceeded', `The ${where} did not answer within ${deadlineMs} ms.`, { details, cause: thrown });
   }
-  if (cause instanceof ConnectionError) return new MeshError('unavailable', `The bus is not connected: ${cause.message}.`, { details, cause: thrown });
+  if (cause instanceof ConnectionError || cause instanceof ClosedConnectionError) return new MeshError('unavailable', `The bus is not connected: ${cause.message}.`, { details, cause: thrown });
   return new MeshError('unavailable', `Asking the ${where} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}.`, {
     details,
     cause: thrown,

@@ -55,6 +55,8 @@ const GatewaySection = z.strictObject({
    * published on loopback only. The Host and Origin guards stay.
    */
   trustedNetwork: z.boolean().default(false),
+  /** Whoever sends it as bearer token may cancel any stream. `ollamesh up` makes one and notes it in the run file. */
+  operatorToken: z.string().min(16, 'must have 16 characters at least').optional(),
   limits: z
     .strictObject({
       /** Largest request body, in bytes. */
@@ -63,6 +65,8 @@ const GatewaySection = z.strictObject({
       streams: z.int().positive().default(1_000),
       /** How long a finished stream stays readable, in milliseconds. */
       finishedStreamMs: z.int().nonnegative().default(300_000),
+      /** Memory for finished streams, in bytes; past it the one that ended first goes. */
+      finishedStreamsBytes: z.int().positive().default(256 * 1024 * 1024),
       /** Bytes that may wait for one slow viewer before it is skipped ahead by a snapshot. */
       viewerBufferBytes: z.int().positive().default(1024 * 1024),
       /** How long a viewer may stay behind before it is disconnected, in milliseconds. */

@@ -3,7 +3,7 @@
  * far the parts reached, so that a viewer at any position gets exactly what it lacks. Does no I/O; relay.ts owns delivery.
  */
 import type { Counters, ErrorBody, Frame, Head, Part, StreamStatus } from '#contracts';
-import { appendPart } from './parts.js';
+import { appendPart, partOf } from './parts.js';
 import { comparePositions } from './position.js';
 
 /** What a frame did: `gap` means that frames before it are missing; it was not taken. */
@@ -19,6 +19,9 @@ export interface Missing {
   readonly status: StreamStatus | undefined;
 }
 
+/** Two numbers per frame. */
+const FRAME_BYTES = 16;
+
 export class StreamLog {
   #epoch = 1;
   #seq = 0;
@@ -28,6 +31,7 @@ export class StreamLog {
   /** After frame seq (index seq - 1): how many parts there were, and how long the last one's text was. */
   #partCounts: number[] = [];
   #lastLengths: number[] = [];
+  #characters = 0;
 
   get head(): Head {
     return { epoch: this.#epoch, seq: this.#seq };
@@ -35,6 +39,11 @@ export class StreamLog {
 
   get parts(): readonly Part[] {
     return this.#parts;
+  }
+
+  /** Memory that the content takes, in bytes, roughly: two per character and what is remembered of each frame. */
+  get bytes(): number {
+    return 2 * this.#characters + FRAME_BYTES * this.#seq;
   }
 
   /** What the stream waits for; undefined once content came. */
@@ -66,23 +75,39 @@ export class StreamLog {
     this.apply({ epoch: this.#epoch, seq: this.#seq + 1, kind: 'error', error });
   }
 
-  /** What came after `position`, or undefined when this log never was at that position. */
-  since(position: Head): Missing | undefined {
-    if (position.epoch !== this.#epoch || position.seq < 0 || position.seq > this.#seq) return undefined;
-    if (position.seq === this.#seq) return { parts: [], status: this.#status };
-    const seen = position.seq === 0 ? 0 : (this.#partCounts[position.seq - 1] ?? 0);
-    const parts: Part[] = this.#parts.slice(seen).map((part) => ({ ...part }));
-    const last = this.#parts[seen - 1];
-    if (last && last.kind !== 'tool') {
-      const rest = last.text.slice(this.#lastLengths[position.seq - 1]);
-      if (rest !== '') parts.unshift({ kind: last.kind, text: rest });
-    }
+  /** What came after `position`, up to `until`, or undefined when this log never was at that position. */
+  since(position: Head, until: Head = this.head): Missing | undefined {
+    if (position.epoch !== this.#epoch || position.seq < 0 || position.seq > until.seq) return undefined;
+    const seen = this.#partsAt(position.seq);
+    const [open, ...parts] = this.#slice(Math.max(seen - 1, 0), until.seq);
+    if (!open) return { parts, status: this.#status };
+    if (seen === 0) return { parts: [open, ...parts], status: this.#status };
+    const rest = open.kind === 'tool' ? '' : open.text.slice(this.#lastLengths[position.seq - 1]);
+    if (open.kind !== 'tool' && rest !== '') parts.unshift({ kind: open.kind, text: rest });
     return { parts, status: this.#status };
+  }
+
+  /** The content as it was at `position` of this epoch. A copy. */
+  partsUntil({ seq }: Head): Part[] {
+    return this.#slice(0, seq);
   }
 
   /** True for a viewer that has seen everything there will ever be. */
   isTerminal(position: Head): boolean {
     return this.#ending !== undefined && comparePositions(position, this.head) === 0;
+  }
+
+  /** How many parts there were after frame `seq`. */
+  #partsAt(seq: number): number {
+    return seq === 0 ? 0 : (this.#partCounts[seq - 1] ?? 0);
+  }
+
+  /** Copies of the parts from number `from` on, as they were after frame `seq`. */
+  #slice(from: number, seq: number): Part[] {
+    const parts: Part[] = this.#parts.slice(from, this.#partsAt(seq)).map((part) => ({ ...part }));
+    const last = parts.at(-1);
+    if (last && last.kind !== 'tool') last.text = last.text.slice(0, this.#lastLengths[seq - 1]);
+    return parts;
   }
 
   #restart(epoch: number): void {
@@ -91,6 +116,7 @@ export class StreamLog {
     this.#parts = [];
     this.#partCounts = [];
     this.#lastLengths = [];
+    this.#characters = 0;
   }
 
   #take(frame: Frame): void {
@@ -103,15 +129,6 @@ export class StreamLog {
       case 'loading':
         this.#status = { kind: 'loading', model: frame.model };
         break;
-      case 'token':
-        this.#append({ kind: 'text', text: frame.text });
-        break;
-      case 'thinking':
-        this.#append({ kind: 'thinking', text: frame.text });
-        break;
-      case 'tool':
-        this.#append({ kind: 'tool', calls: frame.calls });
-        break;
       case 'done':
         this.#ending = { kind: 'done', finishReason: frame.finishReason, counters: frame.counters };
         break;
@@ -119,13 +136,15 @@ export class StreamLog {
         this.#ending = { kind: 'error', error: frame.error };
         break;
     }
+    const part = partOf(frame);
+    if (part) this.#append(part);
     const last = this.#parts.at(-1);
     this.#partCounts.push(this.#parts.length);
     this.#lastLengths.push(last === undefined || last.kind === 'tool' ? 0 : last.text.length);
   }
 
   #append(part: Part): void {
-    if (part.kind !== 'tool' && part.text === '') return;
+    this.#characters += part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
     appendPart(this.#parts, part);
   }
 }

@@ -9,6 +9,7 @@ import { type FakeGateway, openGateway } from '../../../test/fakes/fake-gateway.
 import { DONE, FakeProducer, type FakeStream, token } from '../../../test/fakes/fake-producer.js';
 import { FakeTransport, FakeViewer } from '../../../test/fakes/fake-viewer.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
+import { RelayStats } from './relay-stats.js';
 import { StreamRelay } from './stream-relay.js';
 
 let bus: TestBus;
@@ -77,7 +78,7 @@ describe('relay', () => {
     expect(gateway.relays.viewers).toBe(20);
     stream.say(token('hello'));
     await eventually(() => viewers.every(({ text }) => text === 'hello'));
-    expect(gateway.transport.encodings).toBe(1);
+    expect(gateway.transport.encodings).toBe(20 + 1); // A snapshot each, and one delta for all.
   });
 
   it('status: what the stream waits for is told until content comes', async () => {
@@ -222,7 +223,7 @@ describe('producer lost', () => {
     const stream = producer.stream(newId());
     await producerBus.flush();
     const ended: StreamRelay[] = [];
-    const context = { bus: await bus.connect('gateway'), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
+    const context = { bus: await bus.connect('gateway'), stats: new RelayStats(), windowMs: () => 0, measured: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
     const relay = new StreamRelay({ ...context, ended: (which) => void ended.push(which) }, stream.id, 'tiny:latest');
     await context.bus.flush();
     const viewer = new FakeViewer(new FakeTransport());
@@ -305,6 +306,89 @@ describe('slow viewers', () => {
   });
 });
 
+describe('many viewers', () => {
+  const MANY = 300;
+
+  /** A stream with so many viewers that a write to all of them takes several turns of the event loop. */
+  async function crowd(gateway: FakeGateway): Promise<{ stream: FakeStream; viewers: FakeViewer[]; midway: () => Promise<void> }> {
+    const stream = await start(gateway);
+    const viewers = await Promise.all(Array.from({ length: MANY }, () => gateway.watch(stream.id)));
+    for (const viewer of viewers) viewer.writeMs = 0.1;
+    /** Settles while some viewers have been written to and others have not. */
+    const midway = async () => {
+      const told = () => viewers.filter(({ updates }) => updates.length > (viewers.at(-1)?.updates.length ?? 0)).length;
+      await eventually(() => told() > 0, 15_000, 0);
+      expect(told()).toBeLessThan(MANY);
+    };
+    return { stream, viewers, midway };
+  }
+
+  it('slices: others are served while all are written to, and whoever joins or leaves meanwhile misses and doubles nothing', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    const joined = await gateway.watch(stream.id);
+    expect(joined.text).toBe('one ');
+    const left = viewers.at(-1)!;
+    (await gateway.relays.get(stream.id)).leave(left);
+    stream.say(token('two '));
+    await eventually(() => viewers[0]?.text === 'one two ');
+    await midway();
+    stream.say(token('three'), DONE);
+    await eventually(() => [...viewers.slice(0, -1), joined].every(({ ended }) => ended));
+    for (const viewer of [...viewers.slice(0, -1), joined]) {
+      expect(viewer.text).toBe('one two three');
+      expect(viewer.terminals).toHaveLength(1);
+    }
+    expect(left.text).not.toContain('two');
+    expect(left.ended).toBe(false);
+    expect(gateway.relays.viewers).toBe(0);
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 1 });
+  });
+
+  it('slices: a viewer that is further than what is being written goes on from its place', async () => {
+    const gateway = await open();
+    const { stream, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    stream.say(token('two '));
+    const relay = await gateway.relays.get(stream.id);
+    await eventually(() => relay.head.seq === 2, 15_000, 0);
+    const further = await gateway.watch(stream.id, '1-2');
+    expect(gateway.relays.viewers).toBe(MANY + 1);
+    stream.say(token('three'), DONE);
+    await eventually(() => further.ended);
+    expect(further.text).toBe('three');
+    expect(further.events).toEqual(['delta', 'done']);
+  });
+
+  it('slices: an attempt that begins meanwhile reaches those who join before it is told', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('first'));
+    await midway();
+    stream.restart();
+    stream.say(token('second'));
+    const relay = await gateway.relays.get(stream.id);
+    await eventually(() => relay.head.epoch === 2, 15_000, 0);
+    const joined = await gateway.watch(stream.id);
+    stream.say(DONE);
+    await eventually(() => [...viewers, joined].every(({ ended }) => ended));
+    for (const viewer of [...viewers, joined]) expect(viewer.text).toBe('second');
+  });
+
+  it('slices: a gateway that closes meanwhile cuts everyone', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    await gateway.relays.sayFarewell();
+    expect(viewers.every(({ disconnected }) => disconnected)).toBe(true);
+    expect(gateway.relays.viewers).toBe(0);
+  });
+});
+
 describe('limits', () => {
   it('room: the stream that ended first makes way, and is gone', async () => {
     const gateway = await open({ limits: { streams: 2 } });
@@ -336,6 +420,45 @@ describe('limits', () => {
     await eventually(() => gateway.relays.counts.finished === 1);
     for (let asked = 0; asked < 3; asked++) expect((await failure(gateway.relays.get(newId()))).code).toBe('stream_not_found');
     expect((await gateway.watch(stream.id)).text).toBe('kept');
+  });
+
+  it('memory: past it the stream that ended first goes, and what is too large alone is not kept either', async () => {
+    const gateway = await open({ limits: { finishedStreamsBytes: 5_000 } });
+    const [first, second, huge] = [await start(gateway), await start(gateway), await start(gateway)];
+    for (const stream of [first, second]) {
+      const ended = gateway.relays.counts.finished;
+      stream.say(token('x'.repeat(1_000)), DONE);
+      await eventually(() => gateway.relays.counts.finished === ended + 1);
+    }
+    const third = await start(gateway);
+    third.say(token('y'.repeat(1_000)), DONE);
+    await eventually(() => gateway.relays.counts.live === 1);
+    expect((await failure(gateway.relays.get(first.id))).code).toBe('stream_gone');
+    expect((await gateway.watch(second.id)).text).toBe(second.text);
+    const viewer = await gateway.watch(huge.id);
+    huge.say(token('z'.repeat(10_000)), DONE);
+    await eventually(() => viewer.ended);
+    expect(viewer.text).toBe(huge.text);
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+  });
+
+  it('taken over: a gateway whose last viewer left lets the stream go, and takes it over anew for the next', async () => {
+    const [creator, other] = [await open({ timings: { tickMs: 10 } }), await open({ timings: { tickMs: 10 } })];
+    const stream = await start(creator);
+    stream.say(token('one '));
+    const viewer = await other.watch(stream.id);
+    await eventually(() => viewer.text === 'one ');
+    const relay = await other.relays.get(stream.id);
+    await sleep(200);
+    expect(other.relays.counts.live).toBe(1); // It is watched.
+    relay.leave(viewer);
+    await eventually(() => other.relays.counts.live === 0);
+    stream.say(token('two '));
+    const again = await other.watch(stream.id, viewer.position);
+    stream.say(token('three'), DONE);
+    await eventually(() => again.ended);
+    expect(viewer.text + again.text).toBe('one two three');
+    expect(creator.relays.counts).toEqual({ live: 0, finished: 1 }); // Nobody watched there; the creator keeps it all the same.
   });
 
   it('age: a finished stream is gone after its time', async () => {

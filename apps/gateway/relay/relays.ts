@@ -1,5 +1,5 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
@@ -7,6 +7,7 @@ import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshE
 import { CONFIG } from '#runtime';
 import { coalescingWindowMs, shareOfStreams } from '#streams';
 import { MeshView } from '../mesh-view.js';
+import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
 /** Injection token of other timings than the usual ones. */
@@ -24,6 +25,8 @@ export interface RelayTimings {
 }
 
 const USUAL_TIMINGS: RelayTimings = { tickMs: 1_000, producerLostMs: 4_000, busLostMs: 15_000, keepAliveMs: 15_000 };
+/** Ticks without a viewer after which a stream that another gateway created is let go; whoever comes then takes it over anew. */
+const UNWATCHED_TICKS = 5;
 /** Ids of streams that were here, so that asking for one is told "gone" instead of "never was". */
 const MAX_GONE = 10_000;
 /** Weight of the newest measurement of a write's cost. */
@@ -31,15 +34,20 @@ const COST_WEIGHT = 0.1;
 
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
+  readonly stats = new RelayStats();
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
+  readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
   readonly #context: RelayContext;
   readonly #relays = new Map<string, StreamRelay>();
   /** Ticks since the last beat of each live stream: time in which this process did not come to listen does not count. */
   readonly #silentTicks = new Map<string, number>();
   readonly #endedAt = new Map<string, number>();
+  #finishedBytes = 0;
+  /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
+  readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
@@ -59,13 +67,15 @@ export class Relays implements OnApplicationBootstrap {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
+    this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
     this.#context = {
       bus,
+      stats: this.stats,
       windowMs: (viewers) => coalescingWindowMs(shareOfStreams(viewers, this.#roots), this.#writeCostMs),
-      flushed: (writes, cpuMs) => (this.#writeCostMs += COST_WEIGHT * (cpuMs / writes - this.#writeCostMs)),
+      measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
-        if (this.#relays.has(relay.id)) this.#endedAt.set(relay.id, performance.now());
+        if (this.#relays.has(relay.id)) this.#finished(relay);
       },
       viewersChanged: (from, to) => {
         this.#viewers += to - from;
@@ -87,6 +97,23 @@ export class Relays implements OnApplicationBootstrap {
 
   get viewers(): number {
     return this.#viewers;
+  }
+
+  /** Measured cost of one write, in milliseconds. */
+  get writeCostMs(): number {
+    return this.#writeCostMs;
+  }
+
+  /** What the coalescing law says at this moment for the stream with most viewers, in milliseconds. */
+  get windowMs(): number {
+    let viewers = 0;
+    for (const relay of this.#relays.values()) viewers = Math.max(viewers, relay.viewers);
+    return this.#context.windowMs(viewers);
+  }
+
+  /** Memory that finished streams take, in bytes. */
+  get finishedBytes(): number {
+    return this.#finishedBytes;
   }
 
   get counts(): { live: number; finished: number } {
@@ -137,11 +164,17 @@ export class Relays implements OnApplicationBootstrap {
     return attaching;
   }
 
-  /** @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`. Cancelling what has ended changes nothing. */
-  async cancel(id: string, ownerToken: string): Promise<void> {
+  /**
+   * Ends a stream for its owner or an operator. Cancelling what has ended changes nothing.
+   * @param token the stream's ownerToken, or the gateway's operatorToken
+   * @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`
+   */
+  async cancel(id: string, token: string): Promise<void> {
     const relay = await this.get(id);
+    const ownerTokenHash = hash(token);
+    const isOperator = this.#operatorTokenHash !== undefined && timingSafeEqual(Buffer.from(ownerTokenHash), Buffer.from(this.#operatorTokenHash));
     try {
-      await this.#bus.call(StreamCancel, { ownerTokenHash: hash(ownerToken) }, { id });
+      await this.#bus.call(StreamCancel, isOperator ? { operator: true } : { ownerTokenHash }, { id });
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
@@ -178,15 +211,31 @@ export class Relays implements OnApplicationBootstrap {
       throw thrown;
     }
     this.#relays.set(id, relay);
-    if (relay.live) this.#silentTicks.set(id, 0);
-    else this.#endedAt.set(id, performance.now());
+    if (relay.live) {
+      this.#silentTicks.set(id, 0);
+      this.#unwatchedTicks.set(id, 0);
+    } else {
+      this.#finished(relay);
+    }
     return relay;
+  }
+
+  /** Keeps a stream that has ended, and of those that ended before it as many as the memory for them holds. */
+  #finished(relay: StreamRelay): void {
+    this.#unwatchedTicks.delete(relay.id);
+    this.#endedAt.set(relay.id, performance.now());
+    this.#finishedBytes += relay.bytes;
+    for (const id of this.#endedAt.keys()) {
+      if (this.#finishedBytes <= this.#limits.finishedStreamsBytes) break;
+      this.#evict(id);
+    }
   }
 
   async #forget(relay: StreamRelay): Promise<void> {
     this.#relays.delete(relay.id);
     this.#silentTicks.delete(relay.id);
-    this.#endedAt.delete(relay.id);
+    this.#unwatchedTicks.delete(relay.id);
+    if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }
 
@@ -202,9 +251,19 @@ export class Relays implements OnApplicationBootstrap {
       this.#silentTicks.set(relay.id, silent + 1);
       if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
+    this.#letGo();
     for (const [id, endedAt] of this.#endedAt) {
       if (now - endedAt <= this.#limits.finishedStreamMs) break; // In order of ending.
       this.#evict(id);
+    }
+  }
+
+  #letGo(): void {
+    for (const [id, ticks] of this.#unwatchedTicks) {
+      const relay = this.#relays.get(id);
+      const unwatched = relay?.viewers === 0 ? ticks + 1 : 0;
+      this.#unwatchedTicks.set(id, unwatched);
+      if (relay && unwatched >= UNWATCHED_TICKS) void this.#forget(relay);
     }
   }
 
@@ -223,7 +282,6 @@ export class Relays implements OnApplicationBootstrap {
 
   #evict(id: string): void {
     const relay = this.#relays.get(id);
-    this.#endedAt.delete(id);
     if (relay) void this.#forget(relay);
     this.#gone.add(id);
     const [first] = this.#gone;

@@ -1,29 +1,30 @@
 /**
- * One stream at this gateway: takes its frames from the bus, repairs what the bus lost, and writes each change once per
- * transport to everyone who watches. Viewers of an audience are all at the same position; one that falls behind leaves it
- * until it can take a catch-up. relays.ts owns lifetimes, beats and limits.
+ * One stream at this gateway: takes its frames from the bus, repairs what the bus lost, and writes each change to everyone
+ * who watches (audience.ts). A viewer that falls behind leaves the audience until it can take a catch-up. relays.ts owns
+ * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, StreamFrames, StreamReplay, type StreamView } from '#contracts';
-import { StreamLog, comparePositions, formatPosition } from '#streams';
-import type { Audience, Transport, Update, Viewer } from './viewer.js';
+import { type ErrorBody, type Frame, type Head, MeshError, type Part, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
+import { Audience, type Written } from './audience.js';
+import type { RelayStats } from './relay-stats.js';
+import type { Update, Viewer } from './viewer.js';
 
 /** Frames that may wait while a replay is under way; what is dropped beyond it is replayed again. */
 const MAX_WAITING_FRAMES = 10_000;
 /** Replays in a row that bring nothing new before the rest is left to the next beat. */
 const MAX_IDLE_REPLAYS = 3;
-/** Flushes of fewer writes say little of what a write costs: what a flush costs by itself hides it. */
-const MEASURED_WRITES = 32;
 /** How often viewers are looked at for being behind, in milliseconds. */
 const BEHIND_CHECK_MS = 100;
 
 /** What a relay needs of the process it lives in. */
 export interface RelayContext {
   readonly bus: Bus;
+  readonly stats: RelayStats;
   /** Milliseconds between flushes to so many viewers by the coalescing law, as of now. */
   windowMs(viewers: number): number;
-  /** Told what a flush cost in processor time, for the law. */
-  flushed(writes: number, cpuMs: number): void;
+  /** Told what a write costs in processor time, in milliseconds, for the law. */
+  measured(writeCostMs: number): void;
   /** Told once, when the terminal frame has been taken. */
   ended(relay: StreamRelay): void;
   /** Told how many viewers there were, and are. */
@@ -33,12 +34,15 @@ export interface RelayContext {
 export class StreamRelay {
   readonly #context: RelayContext;
   readonly #log = new StreamLog();
-  readonly #audiences = new Map<Transport, Audience>();
   /** Viewers that are up to date, and those that were left at a position because they take too long. */
-  readonly #watching = new Set<Viewer>();
+  readonly #audience = new Audience();
   readonly #behind = new Map<Viewer, { at: Head; since: number }>();
+  /** Viewers that came while something was being written to the audience and can't be brought to where that ends; they join after it. */
+  readonly #ahead = new Map<Viewer, Head | undefined>();
   readonly #subscription: Subscription;
+  /** Where the audience is, or will be when what is being written is out; and what came since. */
   #sent: Head = { epoch: 1, seq: 0 };
+  #unsent: Part[] = [];
   #sentStatus = '';
   #flushedAt = -Infinity;
   #behindCheckedAt = -Infinity;
@@ -66,8 +70,13 @@ export class StreamRelay {
     return this.#log.ending === undefined;
   }
 
+  /** Memory that its content takes, in bytes, roughly. */
+  get bytes(): number {
+    return this.#log.bytes;
+  }
+
   get viewers(): number {
-    return this.#watching.size + this.#behind.size;
+    return this.#audience.size + this.#behind.size + this.#ahead.size;
   }
 
   /** True for a viewer that has seen everything there will ever be. */
@@ -78,16 +87,23 @@ export class StreamRelay {
   /** Brings `viewer` up to date, from `after` where that position is known, and keeps it so. */
   join(viewer: Viewer, after?: Head): { position: string; recovered: boolean } {
     this.#flush();
-    const recovered = this.#catchUp(viewer, after);
-    if (this.live) this.#watch(viewer);
-    else viewer.end();
+    const reached = this.live ? this.#sent : this.head;
+    const known = after === undefined || this.#log.since(after) !== undefined;
+    if (reached.epoch !== this.head.epoch || (after && known && comparePositions(after, reached) > 0)) {
+      this.#ahead.set(viewer, after);
+    } else {
+      this.#catchUp(viewer, after, reached);
+      if (this.live) this.#audience.add(viewer);
+      else viewer.end();
+    }
     this.#count();
-    return { position: formatPosition(this.#log.head), recovered };
+    return { position: formatPosition(this.head), recovered: known };
   }
 
   leave(viewer: Viewer): void {
     this.#behind.delete(viewer);
-    if (this.#watching.delete(viewer)) this.#audience(viewer.transport).delete(viewer);
+    this.#ahead.delete(viewer);
+    this.#audience.delete(viewer);
     this.#count();
   }
 
@@ -95,8 +111,8 @@ export class StreamRelay {
   view(): StreamView {
     const ending = this.#log.ending;
     return {
-      ...this.#snapshot(true),
-      position: formatPosition(this.#log.head),
+      ...this.#snapshot(true, this.head),
+      position: formatPosition(this.head),
       ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
@@ -114,16 +130,18 @@ export class StreamRelay {
   async repair(): Promise<MeshError | undefined> {
     if (this.#waiting) return undefined;
     this.#waiting = [];
+    this.#context.stats.replays++;
     try {
       let more = true;
       for (let idle = 0; more && this.live && idle < MAX_IDLE_REPLAYS; ) {
         const before = this.#log.head;
         const reply = await this.#context.bus.call(StreamReplay, { after: before }, { id: this.id });
         this.model = reply.model;
-        for (const frame of reply.frames) this.#log.apply(frame);
+        this.#context.stats.frames += reply.frames.length;
+        for (const frame of reply.frames) this.#apply(frame);
         const waited: Frame[] = this.#waiting;
         this.#waiting = [];
-        more = waited.map((frame) => this.#log.apply(frame)).includes('gap') || reply.more;
+        more = waited.map((frame) => this.#apply(frame)).includes('gap') || reply.more;
         idle = comparePositions(this.#log.head, before) > 0 ? 0 : idle + 1;
       }
       return undefined;
@@ -132,7 +150,7 @@ export class StreamRelay {
     } finally {
       const waited = this.#waiting;
       this.#waiting = undefined;
-      for (const frame of waited) this.#log.apply(frame);
+      for (const frame of waited) this.#apply(frame);
       this.#changed();
     }
   }
@@ -148,16 +166,19 @@ export class StreamRelay {
   tick(now: number, stallMs: number, keepAlive: boolean): void {
     for (const [viewer, { since }] of this.#behind) {
       if (now - since <= stallMs) continue;
+      this.#context.stats.stalled++;
       this.leave(viewer);
       viewer.disconnect();
     }
-    if (keepAlive) for (const audience of this.#audiences.values()) audience.keepAlive();
+    if (!keepAlive || this.#audience.writing) return; // What is being written keeps them open as well.
+    const kept = this.#audience.keepAlive();
+    if (kept instanceof Promise) this.#goOnAfter(kept);
   }
 
   /** Stops listening and cuts every viewer. What is live goes on at its producer: the viewers may come back with their position. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const viewer of [...this.#watching, ...this.#behind.keys()]) {
+    for (const viewer of [...this.#audience, ...this.#behind.keys(), ...this.#ahead.keys()]) {
       this.leave(viewer);
       viewer.disconnect();
     }
@@ -165,13 +186,21 @@ export class StreamRelay {
   }
 
   #receive(frames: readonly Frame[]): void {
+    this.#context.stats.frames += frames.length;
     if (this.#waiting) {
       if (this.#waiting.length < MAX_WAITING_FRAMES) this.#waiting.push(...frames);
       return;
     }
-    const outcomes = frames.map((frame) => this.#log.apply(frame));
+    const outcomes = frames.map((frame) => this.#apply(frame));
     if (outcomes.includes('applied')) this.#changed();
     if (outcomes.includes('gap')) void this.repair();
+  }
+
+  #apply(frame: Frame): Applied {
+    const outcome = this.#log.apply(frame);
+    const part = outcome === 'applied' && partOf(frame);
+    if (part) appendPart(this.#unsent, part);
+    return outcome;
   }
 
   /** Sends at once while quiet; otherwise the frames of one window travel together. */
@@ -192,39 +221,54 @@ export class StreamRelay {
     else setImmediate(flush); // What arrived in the same packet travels together.
   }
 
+  /** Writes what came since the last time; no effect while that is being written still: what comes meanwhile follows it. */
   #flush(): void {
-    const { head } = this.#log;
-    if (comparePositions(head, this.#sent) === 0) return;
+    if (this.#audience.writing || comparePositions(this.head, this.#sent) === 0) return;
     this.#flushedAt = performance.now();
-    const writes = this.#watching.size;
-    const cpuBefore = writes < MEASURED_WRITES ? undefined : process.cpuUsage();
-    const update = this.#updateSince(this.#sent);
-    this.#sent = head;
-    if (update) {
-      for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(update);
+    const update = this.#update();
+    this.#sent = this.head;
+    this.#unsent = [];
+    if (!update || this.#audience.size === 0) return;
+    this.#context.stats.flushes++;
+    const written = this.#audience.write(update);
+    if (written instanceof Promise) {
+      void written.then((all) => this.#written(all));
+      this.#goOnAfter(written);
+    } else {
+      this.#written(written);
     }
-    if (cpuBefore) {
-      const { user, system } = process.cpuUsage(cpuBefore);
-      this.#context.flushed(writes, (user + system) / 1_000);
-    }
+  }
+
+  /** Takes up what came while everyone was being written to. */
+  #goOnAfter(written: Promise<unknown>): void {
+    void written.then(() => {
+      for (const [viewer, at] of this.#ahead) {
+        this.#ahead.delete(viewer);
+        this.join(viewer, at);
+      }
+      this.#changed();
+    });
+  }
+
+  #written({ writes, costMs }: Written): void {
+    this.#context.stats.deliveries += writes;
+    if (costMs !== undefined) this.#context.measured(costMs);
     this.#parkThoseBehind();
   }
 
   #finish(): void {
     if (this.#finished) return; // A replay that was under way at the end comes here once more.
-    this.#finished = true;
     this.#flush();
     const terminal = this.#terminal();
-    if (!terminal) return;
-    for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(terminal);
-    for (const viewer of this.#watching) {
-      this.#audience(viewer.transport).delete(viewer);
-      viewer.end();
-    }
-    this.#watching.clear();
-    this.#count();
+    if (this.#audience.writing || !terminal) return; // Comes here again when that is out.
+    this.#finished = true;
     void this.#subscription.drain();
-    this.#context.ended(this);
+    const written = this.#audience.write(terminal, (viewer) => {
+      this.leave(viewer);
+      viewer.end();
+    });
+    if (written instanceof Promise) void written.then(() => this.#context.ended(this));
+    else this.#context.ended(this);
   }
 
   #count(): void {
@@ -233,18 +277,14 @@ export class StreamRelay {
     this.#counted = viewers;
   }
 
-  #watch(viewer: Viewer): void {
-    this.#watching.add(viewer);
-    this.#audience(viewer.transport).add(viewer);
-  }
-
   #parkThoseBehind(): void {
     const now = performance.now();
     if (now - this.#behindCheckedAt < BEHIND_CHECK_MS) return;
     this.#behindCheckedAt = now;
-    for (const viewer of this.#watching) {
+    for (const viewer of this.#audience) {
       if (!viewer.isBehind()) continue;
       this.leave(viewer);
+      this.#context.stats.leftBehind++;
       this.#behind.set(viewer, { at: this.#sent, since: now });
       this.#count();
       viewer.onceDrained(() => this.#resume(viewer));
@@ -258,42 +298,51 @@ export class StreamRelay {
     this.join(viewer, parked.at);
   }
 
-  /** @returns false when `after` was asked for but is unknown */
-  #catchUp(viewer: Viewer, after: Head | undefined): boolean {
-    const missing = after && this.#log.since(after);
+  /** Brings one viewer from `after`, or from the start where that is unknown, to `reached`. */
+  #catchUp(viewer: Viewer, after: Head | undefined, reached: Head): void {
+    const missing = after && this.#log.since(after, reached);
+    const { stats } = this.#context;
     if (missing) {
-      if (missing.parts.length > 0 || missing.status) viewer.send(this.#delta(missing));
+      stats.resumed++;
+      if (missing.parts.length > 0 || missing.status) this.#tell(viewer, this.#delta(missing, reached));
     } else {
-      viewer.send({ event: 'snapshot', data: this.#snapshot(after === undefined) });
+      if (after) stats.unrecovered++;
+      else stats.started++;
+      this.#tell(viewer, { event: 'snapshot', data: this.#snapshot(after === undefined, reached) });
     }
     const terminal = this.#terminal();
-    if (terminal) viewer.send(terminal);
-    return after === undefined || missing !== undefined;
+    if (terminal) this.#tell(viewer, terminal);
   }
 
-  #updateSince(sent: Head): Update | undefined {
-    const missing = this.#log.since(sent);
-    if (!missing) return { event: 'snapshot', data: this.#snapshot(false) };
-    const status = JSON.stringify(missing.status) ?? '';
-    if (missing.parts.length === 0 && status === this.#sentStatus) return undefined;
-    this.#sentStatus = status;
-    return this.#delta(missing);
+  #tell(viewer: Viewer, update: Update): void {
+    viewer.write(viewer.transport.encode(update), update);
   }
 
-  #delta({ parts, status }: { parts: StreamView['parts']; status: StreamView['status'] }): Update {
-    return { event: 'delta', data: { streamId: this.id, position: this.#contentPosition(), parts, ...(status && { status }) } };
-  }
-
-  #snapshot(recovered: boolean) {
+  /** What came since the last flush, or undefined where nobody would see anything of it. */
+  #update(): Update | undefined {
+    const { epoch } = this.head;
+    if (this.#sent.epoch !== epoch) return { event: 'snapshot', data: this.#snapshot(false, this.head) };
     const { status } = this.#log;
-    const parts = this.#log.parts.map((part) => ({ ...part })); // A copy: the log goes on growing its own.
-    return { streamId: this.id, model: this.model, position: this.#contentPosition(), recovered, parts, ...(status && { status }) };
+    const text = JSON.stringify(status) ?? '';
+    if (this.#unsent.length === 0 && text === this.#sentStatus) return undefined;
+    this.#sentStatus = text;
+    return this.#delta({ parts: this.#unsent, status }, this.head);
+  }
+
+  #delta({ parts, status }: { parts: StreamView['parts']; status: StreamView['status'] }, reached: Head): Update {
+    return { event: 'delta', data: { streamId: this.id, position: this.#contentPosition(reached), parts, ...(status && { status }) } };
+  }
+
+  #snapshot(recovered: boolean, reached: Head) {
+    const { status } = this.#log;
+    const parts = this.#log.partsUntil(reached);
+    return { streamId: this.id, model: this.model, position: this.#contentPosition(reached), recovered, parts, ...(status && { status }) };
   }
 
   /** Short of the terminal frame: a viewer cut between the last content and the end comes back to hear the end. */
-  #contentPosition(): string {
+  #contentPosition(reached: Head): string {
     const { head, ending } = this.#log;
-    return formatPosition(ending ? { ...head, seq: head.seq - 1 } : head);
+    return formatPosition(ending && comparePositions(reached, head) === 0 ? { ...head, seq: head.seq - 1 } : reached);
   }
 
   #terminal(): Update | undefined {
@@ -301,14 +350,5 @@ export class StreamRelay {
     const place = { streamId: this.id, position: formatPosition(head) };
     if (ending?.kind === 'done') return { event: 'done', data: { ...place, finishReason: ending.finishReason, counters: ending.counters } };
     return ending && { event: 'failed', data: { ...place, error: ending.error } };
-  }
-
-  #audience(transport: Transport): Audience {
-    let audience = this.#audiences.get(transport);
-    if (!audience) {
-      audience = transport.createAudience(this.id);
-      this.#audiences.set(transport, audience);
-    }
-    return audience;
   }
 }

@@ -1,8 +1,8 @@
-/** A viewer on Socket.IO; an audience encodes an update once, WebSocket frame included, and writes those bytes to every connection. */
+/** A viewer on Socket.IO: an update is encoded once, WebSocket frame included, and those bytes are written to every connection. */
 import type { Socket as Connection } from 'node:net';
 import type { Server, Socket } from 'socket.io';
 import type { ClientToServerEvents, ServerToClientEvents } from '#contracts';
-import type { Audience, Transport, Update, Viewer } from '../../relay/viewer.js';
+import type { Transport, Update, Viewer } from '../../relay/viewer.js';
 import { textFrame } from './text-frame.js';
 
 export type MeshServer = Server<ClientToServerEvents, ServerToClientEvents>;
@@ -30,16 +30,16 @@ export class SocketIoViewer implements Viewer {
     else conn.once('drain', listener);
   }
 
-  send(update: Update): void {
-    emit(this.socket, update);
-  }
-
   /** Writes `frame`, which is `update` as it goes over the wire, past the packet queues where nothing waits in them. */
   write(frame: Buffer, update: Update): void {
     const { conn } = this.socket;
     const connection = conn['writeBuffer'].length === 0 && this.socket.connected ? webSocketConnection(conn) : undefined;
     if (connection) connection.write(frame);
     else emit(this.socket, update);
+  }
+
+  keepAlive(): void {
+    // Socket.IO has its own heartbeat.
   }
 
   end(): void {
@@ -53,37 +53,12 @@ export class SocketIoViewer implements Viewer {
   }
 }
 
-class SocketIoAudience implements Audience {
-  readonly #viewers = new Set<SocketIoViewer>();
-
-  get size(): number {
-    return this.#viewers.size;
-  }
-
-  add(viewer: SocketIoViewer): void {
-    this.#viewers.add(viewer);
-  }
-
-  delete(viewer: SocketIoViewer): void {
-    this.#viewers.delete(viewer);
-  }
-
-  send(update: Update): void {
-    const frame = textFrame(`42${JSON.stringify([update.event, update.data])}`); // Engine.IO "message", Socket.IO "event".
-    for (const viewer of this.#viewers) viewer.write(frame, update);
-  }
-
-  keepAlive(): void {
-    // Socket.IO has its own heartbeat.
-  }
-}
-
 export class SocketIoTransport implements Transport {
   /** @param bufferBytes bytes that may wait for one viewer */
   constructor(readonly bufferBytes: number) {}
 
-  createAudience(): Audience {
-    return new SocketIoAudience();
+  encode({ event, data }: Update): Buffer {
+    return textFrame(`42${JSON.stringify([event, data])}`); // Engine.IO "message", Socket.IO "event".
   }
 }
 

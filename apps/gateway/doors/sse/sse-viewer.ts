@@ -1,6 +1,6 @@
-/** A viewer on Server-Sent Events, and the audience that writes one buffer to all of them. */
+/** A viewer on Server-Sent Events. */
 import type { Socket } from 'node:net';
-import type { Audience, Transport, Update, Viewer } from '../../relay/viewer.js';
+import type { Transport, Update, Viewer } from '../../relay/viewer.js';
 import { COMMENT, encodeEvent } from './sse.js';
 
 /**
@@ -24,12 +24,12 @@ export class SseViewer implements Viewer {
     this.socket.once('drain', listener);
   }
 
-  send(update: Update): void {
-    this.write(encodeUpdate(update));
-  }
-
   write(bytes: Buffer): void {
     this.socket.write(bytes);
+  }
+
+  keepAlive(): void {
+    this.socket.write(COMMENT);
   }
 
   end(): void {
@@ -42,37 +42,8 @@ export class SseViewer implements Viewer {
   }
 }
 
-class SseAudience implements Audience {
-  readonly #viewers = new Set<SseViewer>();
-
-  get size(): number {
-    return this.#viewers.size;
-  }
-
-  add(viewer: SseViewer): void {
-    this.#viewers.add(viewer);
-  }
-
-  delete(viewer: SseViewer): void {
-    this.#viewers.delete(viewer);
-  }
-
-  send(update: Update): void {
-    const bytes = encodeUpdate(update);
-    for (const viewer of this.#viewers) viewer.write(bytes);
-  }
-
-  keepAlive(): void {
-    for (const viewer of this.#viewers) viewer.write(COMMENT);
-  }
-}
-
 export class SseTransport implements Transport {
-  createAudience(): Audience {
-    return new SseAudience();
+  encode({ event, data }: Update): Buffer {
+    return encodeEvent(event, data, data.position);
   }
-}
-
-function encodeUpdate({ event, data }: Update): Buffer {
-  return encodeEvent(event, data, data.position);
 }
