@@ -10,6 +10,7 @@ import {
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
 import type { BusConnection, BusMessage } from './connection.js';
+import type { Storage } from './storage/bucket.js';
 import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
@@ -50,10 +51,19 @@ export interface BusLog {
   warn(message: string): void;
 }
 
+export interface BusOptions {
+  /** First token of every subject. */
+  readonly root: string;
+  readonly log: BusLog;
+  /** Finds out where on this bus, or beside it, what must last is kept. */
+  readonly openStorage: () => Promise<Storage>;
+}
+
 export class Bus {
   readonly stats: BusStats = { invalidMessages: 0, failedHandlers: 0, reconnects: 0 };
   readonly #connection: BusConnection;
   readonly #root: string;
+  readonly #openStorage: () => Promise<Storage>;
   readonly #log: BusLog;
   readonly #onReconnect = new Set<() => void>();
   readonly #subscriptions = new Set<Subscription>();
@@ -66,9 +76,10 @@ export class Bus {
     readonly app: AppName,
     /** This machine's name on the bus. */
     readonly node: string,
-    { root, log }: { root: string; log: BusLog },
+    { root, log, openStorage }: BusOptions,
   ) {
     this.#connection = connection;
+    this.#openStorage = openStorage;
     this.#root = root;
     this.#log = log;
     void this.#watch();
@@ -172,6 +183,14 @@ export class Bus {
   /** Calls `listener` each time the connection is back; subscriptions are by then. */
   onReconnect(listener: () => void): void {
     this.#onReconnect.add(listener);
+  }
+
+  /**
+   * Chooses where what must last is kept: in JetStream if the server has it, else in this process's memory.
+   * @throws MeshError `unavailable` when there is a JetStream that does not answer.
+   */
+  openStorage(): Promise<Storage> {
+    return this.#openStorage();
   }
 
   /** Sends what is buffered and waits until the server has it. */

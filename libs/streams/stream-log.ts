@@ -2,16 +2,12 @@
  * A stream's state as its numbered frames build it up: the parts, what it waits for, how it ended, and for every frame how
  * far the parts reached, so that a viewer at any position gets exactly what it lacks. Does no I/O; relay.ts owns delivery.
  */
-import type { Counters, ErrorBody, Frame, Head, Part, StreamStatus } from '#contracts';
+import type { Ending, ErrorBody, Frame, Head, Part, StoredLog, StreamStatus } from '#contracts';
 import { appendPart, partOf } from './parts.js';
 import { comparePositions } from './position.js';
 
 /** What a frame did: `gap` means that frames before it are missing; it was not taken. */
 export type Applied = 'applied' | 'duplicate' | 'gap' | 'after the end';
-
-export type Ending =
-  | { readonly kind: 'done'; readonly finishReason: string; readonly counters: Counters }
-  | { readonly kind: 'error'; readonly error: ErrorBody };
 
 /** What a viewer at some position lacks. */
 export interface Missing {
@@ -32,6 +28,24 @@ export class StreamLog {
   #partCounts: number[] = [];
   #lastLengths: number[] = [];
   #characters = 0;
+
+  /** A log as `stored` wrote it: every position that it knew is known again. */
+  static restore({ epoch, parts, ending, steps }: StoredLog): StreamLog {
+    const log = new StreamLog();
+    log.#epoch = epoch;
+    log.#seq = steps.length;
+    log.#parts = parts;
+    log.#ending = ending;
+    for (const part of parts) log.#characters += charactersOf(part);
+    let [count, length] = [0, 0];
+    for (const step of steps) {
+      if (step < 0) [count, length] = [count + 1, -1 - step];
+      else length += step;
+      log.#partCounts.push(count);
+      log.#lastLengths.push(length);
+    }
+    return log;
+  }
 
   get head(): Head {
     return { epoch: this.#epoch, seq: this.#seq };
@@ -97,6 +111,16 @@ export class StreamLog {
     return this.#ending !== undefined && comparePositions(position, this.head) === 0;
   }
 
+  /** The log of a stream that has ended, to be kept elsewhere; undefined while it lives. */
+  stored(): StoredLog | undefined {
+    if (!this.#ending) return undefined;
+    const steps = this.#lastLengths.map((length, index) => {
+      const begun = (this.#partCounts[index] ?? 0) > (this.#partCounts[index - 1] ?? 0);
+      return begun ? -1 - length : length - (this.#lastLengths[index - 1] ?? 0);
+    });
+    return { epoch: this.#epoch, parts: this.#parts, ending: this.#ending, steps };
+  }
+
   /** How many parts there were after frame `seq`. */
   #partsAt(seq: number): number {
     return seq === 0 ? 0 : (this.#partCounts[seq - 1] ?? 0);
@@ -144,7 +168,11 @@ export class StreamLog {
   }
 
   #append(part: Part): void {
-    this.#characters += part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
+    this.#characters += charactersOf(part);
     appendPart(this.#parts, part);
   }
+}
+
+function charactersOf(part: Part): number {
+  return part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
 }

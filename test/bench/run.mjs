@@ -10,6 +10,7 @@ const BENCHES = {
   'streams:many': () => import('./streams/many.mjs'),
   'streams:parallel': () => import('./streams/parallel.mjs'),
   'streams:late-join': () => import('./streams/late-join.mjs'),
+  'streams:slow': () => import('./streams/slow.mjs'),
   'streams:growth': () => import('./streams/growth.mjs'),
 };
 

@@ -7,7 +7,7 @@ export type StartUpFact =
   | { readonly what: 'bus'; readonly url: string; readonly reason: string }
   | { readonly what: 'hardware'; readonly hardware: Hardware }
   | { readonly what: 'engine'; readonly engine: Engine }
-  | { readonly what: 'gateway'; readonly url: string; readonly wantedPort: number; readonly port: number }
+  | { readonly what: 'gateway'; readonly url: string; readonly wantedPort: number; readonly port: number; readonly keeps: string }
   | { readonly what: 'ready'; readonly url: string; readonly models: readonly Model[]; readonly model: string | undefined; readonly afterMs: number };
 
 export interface View {
@@ -57,6 +57,7 @@ export class TextView implements View {
           this.#line('gateway', `port ${fact.wantedPort} is taken, so it listens on ${fact.port}`, 'yellow');
         }
         this.#line('gateway', `listens on ${fact.url}`);
+        this.#line('gateway', `keeps sessions and finished streams ${fact.keeps}`, 'dim');
         break;
       case 'ready':
         this.#tellReady(fact);

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterEach(async () => {
   producer.refuseWith = undefined;
   producer.startMs = 0;
-  await Promise.all(gateways.splice(0).map(({ relays }) => relays.sayFarewell()));
+  await Promise.all(gateways.splice(0).flatMap(({ relays, sessions }) => [sessions.sayFarewell(), relays.sayFarewell()]));
 });
 afterAll(() => bus.close());
 

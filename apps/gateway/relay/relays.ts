@@ -3,10 +3,11 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
+import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
-import { coalescingWindowMs, shareOfStreams } from '#streams';
+import { StreamLog, coalescingWindowMs, shareOfStreams } from '#streams';
 import { MeshView } from '../mesh-view.js';
+import { FinishedStreams } from './finished-streams.js';
 import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
@@ -32,6 +33,12 @@ const MAX_GONE = 10_000;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
+/** A stream that somebody had, and when it ended, by this process's clock, if it has. */
+interface Found {
+  readonly relay: StreamRelay;
+  readonly endedAt: number;
+}
+
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
   readonly stats = new RelayStats();
@@ -40,6 +47,7 @@ export class Relays implements OnApplicationBootstrap {
   readonly #limits: Config['gateway']['limits'];
   readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
+  readonly #kept: FinishedStreams;
   readonly #context: RelayContext;
   readonly #relays = new Map<string, StreamRelay>();
   /** Ticks since the last beat of each live stream: time in which this process did not come to listen does not count. */
@@ -49,6 +57,7 @@ export class Relays implements OnApplicationBootstrap {
   /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
   readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
+  readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
   #viewers = 0;
@@ -62,6 +71,7 @@ export class Relays implements OnApplicationBootstrap {
     bus: Bus,
     mesh: MeshView,
     @Inject(CONFIG) config: Config,
+    kept: FinishedStreams,
     @Optional() @Inject(RELAY_TIMINGS) timings: RelayTimings = USUAL_TIMINGS,
   ) {
     this.#bus = bus;
@@ -69,6 +79,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#limits = config.gateway.limits;
     this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
+    this.#kept = kept;
     this.#context = {
       bus,
       stats: this.stats,
@@ -76,6 +87,8 @@ export class Relays implements OnApplicationBootstrap {
       measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
+        this.#keep(relay);
+        for (const listener of this.#onEnded) listener(relay);
       },
       viewersChanged: (from, to) => {
         this.#viewers += to - from;
@@ -93,6 +106,11 @@ export class Relays implements OnApplicationBootstrap {
         void relay.repair();
       }
     });
+  }
+
+  /** Calls `listener` for each stream that ends while this gateway has it. */
+  onEnded(listener: (relay: StreamRelay) => void): void {
+    this.#onEnded.add(listener);
   }
 
   get viewers(): number {
@@ -125,7 +143,7 @@ export class Relays implements OnApplicationBootstrap {
    * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+  async create({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
@@ -135,7 +153,14 @@ export class Relays implements OnApplicationBootstrap {
     try {
       const started = await this.#bus.call(
         InferenceStart,
-        { streamId: id, epoch: 1, ownerTokenHash: hash(ownerToken), generation, ...(model !== undefined && { model }) },
+        {
+          streamId: id,
+          epoch: 1,
+          ownerTokenHash: hash(ownerToken),
+          generation,
+          ...(model !== undefined && { model }),
+          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
+        },
         { node: this.#mesh.nodeForInference(), traceparent },
       );
       relay.model = started.model;
@@ -148,14 +173,13 @@ export class Relays implements OnApplicationBootstrap {
   }
 
   /**
-   * The stream, taken over from its producer when this gateway does not have it.
+   * The stream, taken over from its producer, or from where finished streams are kept, when this gateway does not have it.
    * @throws MeshError `stream_not_found`, or `stream_gone` for one that was here.
    */
   async get(id: string): Promise<StreamRelay> {
     this.#refuseIfClosing();
     const relay = this.#relays.get(id);
     if (relay) return relay;
-    if (this.#gone.has(id)) throw new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
     let attaching = this.#attaching.get(id);
     if (!attaching) {
       attaching = this.#attach(id).finally(() => this.#attaching.delete(id));
@@ -195,15 +219,17 @@ export class Relays implements OnApplicationBootstrap {
     this.#closing = true;
     clearInterval(this.#ticker);
     await Promise.all([...this.#relays.values()].map((relay) => relay.close()));
+    await this.#kept.settled();
   }
 
-  /** Nobody makes room for a stream that may not exist: it counts once its producer has answered. */
+  /** Nobody makes room for a stream that may not exist: it counts once somebody has it. */
   async #attach(id: string): Promise<StreamRelay> {
     if (this.#attaching.size >= this.#limits.streams) throw new MeshError('unavailable', 'This gateway is looking for too many streams already.');
-    const relay = new StreamRelay(this.#context, id, '');
-    const error = await relay.repair();
+    const isGone = this.#gone.has(id);
+    const found = (isGone ? undefined : await this.#askProducer(id)) ?? (await this.#findKept(id));
+    if (!found) throw isGone ? gone(id) : notFound(id);
+    const { relay, endedAt } = found;
     try {
-      if (error) throw error.code === 'unavailable' ? notFound(id, error) : error;
       this.#refuseIfClosing();
       this.#makeRoom();
     } catch (thrown) {
@@ -211,19 +237,44 @@ export class Relays implements OnApplicationBootstrap {
       throw thrown;
     }
     this.#relays.set(id, relay);
+    this.#gone.delete(id);
     if (relay.live) {
       this.#silentTicks.set(id, 0);
       this.#unwatchedTicks.set(id, 0);
     } else {
-      this.#finished(relay);
+      this.#finished(relay, endedAt);
     }
     return relay;
   }
 
+  /** @returns undefined when no producer has it */
+  async #askProducer(id: string): Promise<Found | undefined> {
+    const relay = new StreamRelay(this.#context, id, '');
+    const error = await relay.repair();
+    if (!error) return { relay, endedAt: performance.now() };
+    await relay.close();
+    if (error.code !== 'unavailable' || !this.#bus.connected) throw error;
+    return undefined;
+  }
+
+  async #findKept(id: string): Promise<Found | undefined> {
+    const kept = await this.#kept.find(id);
+    if (!kept) return undefined;
+    const relay = new StreamRelay(this.#context, id, kept.model, StreamLog.restore(kept.log));
+    return { relay, endedAt: performance.now() - (Date.now() - kept.endedAt) };
+  }
+
+  #keep(relay: StreamRelay): void {
+    this.#kept.keep(relay.id, () => {
+      const log = relay.stored();
+      return log && { model: relay.model, endedAt: Date.now(), log };
+    });
+  }
+
   /** Keeps a stream that has ended, and of those that ended before it as many as the memory for them holds. */
-  #finished(relay: StreamRelay): void {
+  #finished(relay: StreamRelay, endedAt = performance.now()): void {
     this.#unwatchedTicks.delete(relay.id);
-    this.#endedAt.set(relay.id, performance.now());
+    this.#endedAt.set(relay.id, endedAt);
     this.#finishedBytes += relay.bytes;
     for (const id of this.#endedAt.keys()) {
       if (this.#finishedBytes <= this.#limits.finishedStreamsBytes) break;
@@ -251,11 +302,16 @@ export class Relays implements OnApplicationBootstrap {
       this.#silentTicks.set(relay.id, silent + 1);
       if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
+    this.#sayWatched();
     this.#letGo();
     for (const [id, endedAt] of this.#endedAt) {
-      if (now - endedAt <= this.#limits.finishedStreamMs) break; // In order of ending.
-      this.#evict(id);
+      if (now - endedAt > this.#limits.finishedStreamMs) this.#evict(id);
     }
+  }
+
+  #sayWatched(): void {
+    const ids = [...this.#relays.values()].filter(({ live, viewers }) => live && viewers > 0).map(({ id }) => id);
+    if (ids.length > 0) this.#bus.publish(StreamsWatched, { ids });
   }
 
   #letGo(): void {
@@ -289,8 +345,12 @@ export class Relays implements OnApplicationBootstrap {
   }
 }
 
-function notFound(id: string, cause: MeshError): MeshError {
-  return new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id }, cause });
+function notFound(id: string): MeshError {
+  return new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id } });
+}
+
+function gone(id: string): MeshError {
+  return new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
 }
 
 function hash(token: string): string {

@@ -4,7 +4,7 @@
  * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, type Part, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
 import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
 import { Audience, type Written } from './audience.js';
 import type { RelayStats } from './relay-stats.js';
@@ -33,15 +33,16 @@ export interface RelayContext {
 
 export class StreamRelay {
   readonly #context: RelayContext;
-  readonly #log = new StreamLog();
+  readonly #log: StreamLog;
   /** Viewers that are up to date, and those that were left at a position because they take too long. */
   readonly #audience = new Audience();
   readonly #behind = new Map<Viewer, { at: Head; since: number }>();
   /** Viewers that came while something was being written to the audience and can't be brought to where that ends; they join after it. */
   readonly #ahead = new Map<Viewer, Head | undefined>();
-  readonly #subscription: Subscription;
+  /** None for a stream that had ended before it came here. */
+  readonly #subscription: Subscription | undefined;
   /** Where the audience is, or will be when what is being written is out; and what came since. */
-  #sent: Head = { epoch: 1, seq: 0 };
+  #sent: Head;
   #unsent: Part[] = [];
   #sentStatus = '';
   #flushedAt = -Infinity;
@@ -49,7 +50,7 @@ export class StreamRelay {
   /** Viewers that the context was told of. */
   #counted = 0;
   #scheduled = false;
-  #finished = false;
+  #finished: boolean;
   #closed = false;
   #waiting: Frame[] | undefined;
 
@@ -57,9 +58,14 @@ export class StreamRelay {
     context: RelayContext,
     readonly id: string,
     public model: string,
+    /** What is known of it: nothing yet, or a stream that has ended. */
+    log = new StreamLog(),
   ) {
     this.#context = context;
-    this.#subscription = context.bus.subscribe(StreamFrames, (frames) => this.#receive(frames), { id });
+    this.#log = log;
+    this.#sent = log.head;
+    this.#finished = !this.live;
+    if (this.live) this.#subscription = context.bus.subscribe(StreamFrames, (frames) => this.#receive(frames), { id });
   }
 
   get head(): Head {
@@ -116,6 +122,11 @@ export class StreamRelay {
       ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
+  }
+
+  /** The stream as it can be kept once it has ended; undefined while it lives. */
+  stored(): StoredLog | undefined {
+    return this.#log.stored();
   }
 
   /** Asks for the frames behind the head if the producer is at `produced`, further than this gateway. */
@@ -182,7 +193,7 @@ export class StreamRelay {
       this.leave(viewer);
       viewer.disconnect();
     }
-    await this.#subscription.drain();
+    await this.#subscription?.drain();
   }
 
   #receive(frames: readonly Frame[]): void {
@@ -262,7 +273,7 @@ export class StreamRelay {
     const terminal = this.#terminal();
     if (this.#audience.writing || !terminal) return; // Comes here again when that is out.
     this.#finished = true;
-    void this.#subscription.drain();
+    void this.#subscription?.drain();
     const written = this.#audience.write(terminal, (viewer) => {
       this.leave(viewer);
       viewer.end();

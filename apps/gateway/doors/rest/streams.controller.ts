@@ -11,6 +11,7 @@ import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
+import { bearerOf } from './bearer.js';
 
 const RETRY_MS = 1_000;
 
@@ -75,7 +76,7 @@ export class StreamsController {
   @ApiBearerAuth()
   @ApiOperation({ summary: 'Cancel a stream; the bearer token is its ownerToken' })
   async cancel(@Param('id') id: string, @Headers('authorization') authorization: string | undefined): Promise<void> {
-    const ownerToken = /^Bearer (\S{1,256})$/i.exec(authorization ?? '')?.[1];
+    const ownerToken = bearerOf(authorization);
     if (ownerToken === undefined) {
       throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
     }

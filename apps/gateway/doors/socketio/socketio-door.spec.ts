@@ -28,11 +28,13 @@ beforeAll(async () => {
   gateway = openGateway(await bus.connect('gateway'));
   server = createServer();
   io = new Server(server);
-  new SocketIoDoor(gateway.relays, Config.parse({ gateway: { limits: { viewerBufferBytes: BUFFER_BYTES } } })).open(io);
+  const config = Config.parse({ gateway: { limits: { viewerBufferBytes: BUFFER_BYTES } } });
+  new SocketIoDoor(gateway.relays, gateway.sessions, config).open(io);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
 afterAll(async () => {
+  await gateway.sessions.sayFarewell();
   await gateway.relays.sayFarewell();
   await io.close();
   await bus.close();

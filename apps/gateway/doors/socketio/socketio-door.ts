@@ -1,22 +1,13 @@
-/** The Socket.IO door: chat, join, leave and cancel, each acknowledged; what follows comes from the relay. */
+/** The Socket.IO door to streams: chat, join, leave and cancel, each acknowledged; what follows comes from the relay. session-events.ts owns sessions. */
 import { Inject, Injectable } from '@nestjs/common';
-import type { z } from 'zod';
 import type { Config } from '#config';
-import {
-  type Ack,
-  CancelStream,
-  type ClientToServerEvents,
-  CreateStream,
-  type ErrorBody,
-  type Head,
-  JoinStream,
-  LeaveStream,
-  MeshError,
-  parseOrThrow,
-} from '#contracts';
+import { CancelStream, CreateStream, type Head, JoinStream, LeaveStream, MeshError } from '#contracts';
 import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
 import { Relays } from '../../relay/relays.js';
+import { Sessions } from '../../sessions/sessions.js';
+import { answer } from './answer.js';
+import { SocketIoSessionChannel, type WatchedStreams, answerSessions } from './session-events.js';
 import { type MeshServer, type MeshSocket, SocketIoTransport, SocketIoViewer } from './socketio-viewer.js';
 
 /** Streams one socket may watch at once. */
@@ -28,6 +19,7 @@ export class SocketIoDoor {
 
   constructor(
     private readonly relays: Relays,
+    private readonly sessions: Sessions,
     @Inject(CONFIG) config: Config,
   ) {
     this.#transport = new SocketIoTransport(config.gateway.limits.viewerBufferBytes);
@@ -35,10 +27,15 @@ export class SocketIoDoor {
 
   /** Answers every socket of `server` from now on. */
   open(server: MeshServer): void {
-    server.on('connection', (socket) => this.#welcome(socket));
+    const channel = new SocketIoSessionChannel(server);
+    server.on('connection', (socket) => {
+      const streams = this.#welcome(socket);
+      answerSessions(socket, this.sessions, channel, streams);
+    });
   }
 
-  #welcome(socket: MeshSocket): void {
+  /** @returns how else this socket comes to watch a stream, and leaves it */
+  #welcome(socket: MeshSocket): WatchedStreams {
     /** How each stream that this socket watches is left. */
     const watched = new Map<string, () => void>();
     const refuseTooMany = () => {
@@ -59,11 +56,16 @@ export class SocketIoDoor {
       return relay.join(viewer, after);
     };
 
+    const streams: WatchedStreams = {
+      watch: (streamId) => void join(streamId).catch(() => undefined), // Gone, or full by now: it may still join by the id.
+      leave,
+    };
+
     answer(socket, 'chat', CreateStream, async (request) => {
       refuseTooMany();
       const created = await this.relays.create(request);
       // The acknowledgement goes out first, so that the client knows the id before its first event.
-      setImmediate(() => void join(created.id).catch(() => undefined)); // Gone, or full by now: it may still join by the id.
+      setImmediate(() => streams.watch(created.id));
       return created;
     });
     answer(socket, 'join', JoinStream, ({ streamId, after }) => join(streamId, after === undefined ? undefined : parsePosition(after)));
@@ -78,28 +80,6 @@ export class SocketIoDoor {
     socket.on('disconnect', () => {
       for (const streamId of watched.keys()) leave(streamId);
     });
+    return streams;
   }
-}
-
-/** Validates a request, runs it and acknowledges the outcome; a client that asks for no acknowledgement gets none. */
-function answer<Schema extends z.ZodType, Result extends object>(
-  socket: MeshSocket,
-  event: keyof ClientToServerEvents,
-  schema: Schema,
-  run: (request: z.output<Schema>) => Promise<Result>,
-): void {
-  const listener = async (...sent: unknown[]) => {
-    const ack = sent.at(-1); // Wherever the client put the request, or whether it sent one at all.
-    const [request] = typeof ack === 'function' ? sent.slice(0, -1) : sent;
-    const reply = (outcome: Ack<Result> | { ok: false; error: ErrorBody }) => {
-      if (typeof ack === 'function') (ack as (outcome: unknown) => void)(outcome);
-    };
-    try {
-      reply({ ok: true, ...(await run(parseOrThrow(schema, request))) });
-    } catch (thrown) {
-      reply({ ok: false, error: MeshError.from(thrown).toJSON() });
-    }
-  };
-  // What arrives is unknown, whatever the event map promises; the schema above decides.
-  socket.on(event, listener as never);
 }
