@@ -12,6 +12,8 @@ import type { Loaded, SessionRecords } from './session-records.js';
 const PRESENCE_WINDOW_MS = 500;
 /** Beats that another gateway's room may miss before its listeners count no longer. */
 const MAX_SILENT_BEATS = 3;
+/** Beats between two readings of a record of which nothing was heard: that it was closed may have been missed, or its time is over. */
+const BEATS_PER_READING = 12;
 
 /** One connection that listens to a session. */
 export interface SessionListener {
@@ -54,6 +56,7 @@ export class SessionRoom {
   #telling: NodeJS.Timeout | undefined;
   #refreshing = false;
   #stale = false;
+  #beats = 0;
   #closed = false;
 
   constructor(context: RoomContext, known: Loaded) {
@@ -128,7 +131,7 @@ export class SessionRoom {
     }
     this.#publish(NOBODY);
     this.#tellSoon();
-    if (this.#stale) this.refresh();
+    if (this.#stale || ++this.#beats % BEATS_PER_READING === 0) this.refresh();
   }
 
   /** Cuts everyone: they may come back, here or at another gateway. */

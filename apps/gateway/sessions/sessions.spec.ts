@@ -7,7 +7,8 @@ import { type FakeGateway, type FakeGatewayOptions, openGateway, sessionBucket }
 import { DONE, FakeProducer, token } from '../../../test/fakes/fake-producer.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
 import { until } from '../../../test/support/until.js';
-import type { SessionChannel, SessionListener } from './session-room.js';
+import { SessionRecords } from './session-records.js';
+import { type SessionChannel, type SessionListener, SessionRoom } from './session-room.js';
 import type { Pass } from './sessions.js';
 
 let bus: TestBus;
@@ -254,6 +255,25 @@ describe('presence', () => {
 });
 
 describe('lost messages', () => {
+  it('a session that is gone without a word is found to be by its room in a while', async () => {
+    const pass = await create(await open());
+    const records = new SessionRecords(shared);
+    const emptied: SessionRoom[] = [];
+    const context = { bus: await bus.connect('gateway'), records, gateway: 'test', emptied: (room: SessionRoom) => void emptied.push(room), warn: () => undefined };
+    const room = new SessionRoom(context, await records.load(pass.sessionId));
+    await context.bus.flush();
+    const heard: SessionNews[] = [];
+    const listener: SessionListener = { channel, identity: { id: room.record.members[0]?.memberId ?? '', name: 'owner', role: 'owner' }, send: () => undefined, end: () => undefined };
+    earOf.set(listener, Object.assign(new Ear(), { heard }));
+    room.add(listener);
+    await sleep(100); // It has read the record as often as it had reason to.
+    await shared.delete(pass.sessionId);
+    for (let beats = 0; beats < 12; beats++) room.beat();
+    await eventually(() => emptied.length === 1);
+    expect(heard.at(-1)).toMatchObject({ event: 'closed' });
+    await room.close();
+  });
+
   it('a change that a gateway was not told of is found by the presence of one that knows it', async () => {
     const [here, there] = [await open(), await open()];
     const pass = await create(here);

@@ -1,7 +1,7 @@
 /**
  * Broadcast sessions: members and watch links share one history and watch the same running answer. Every act is checked
  * against the newest record and written by compare-and-set, so that any gateway may serve any session. policy.ts decides,
- * session-room.ts tells those who listen here.
+ * session-answers.ts has them answered, session-room.ts tells those who listen here.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
@@ -20,31 +20,12 @@ import {
   type SessionLink,
   type SessionRecord,
   type SessionView,
-  StreamCancel,
   type UpdateSession,
 } from '#contracts';
 import { CONFIG, Logger } from '#runtime';
-import { formatPosition, textOf } from '#streams';
 import { Relays } from '../relay/relays.js';
-import {
-  type Act,
-  type Answer,
-  type HistoryLimits,
-  type Identity,
-  answered,
-  asked,
-  identify,
-  promptOf,
-  refuseTooLong,
-  refuseUnlessMay,
-  refuseWhileRunning,
-  updated,
-  viewOf,
-  withLink,
-  withMember,
-  withoutLink,
-  withoutMember,
-} from './policy.js';
+import { type Act, type Identity, identify, refuseUnlessMay, updated, viewOf, withLink, withMember, withoutLink, withoutMember } from './policy.js';
+import { SessionAnswers } from './session-answers.js';
 import { type Loaded, SessionRecords } from './session-records.js';
 import { type RoomContext, type SessionListener, SessionRoom } from './session-room.js';
 
@@ -62,11 +43,10 @@ export class Sessions implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #relays: Relays;
   readonly #records: SessionRecords;
+  readonly #answers: SessionAnswers;
   readonly #limits: Config['gateway']['limits'];
   readonly #log: Logger;
   readonly #rooms = new Map<string, SessionRoom>();
-  /** Session of each running answer that was asked for here. */
-  readonly #asked = new Map<string, string>();
   readonly #roomContext: RoomContext;
   #beat: NodeJS.Timeout | undefined;
 
@@ -75,6 +55,8 @@ export class Sessions implements OnApplicationBootstrap {
     this.#relays = relays;
     this.#records = records;
     this.#limits = config.gateway.limits;
+    const { sessionHistoryMessages: messages, sessionHistoryBytes: bytes } = this.#limits;
+    this.#answers = new SessionAnswers(bus, relays, records, { messages, bytes });
     this.#log = logger;
     this.#roomContext = {
       bus,
@@ -90,8 +72,7 @@ export class Sessions implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     this.#relays.onEnded(({ id }) => {
-      const sessionId = this.#asked.get(id);
-      this.#asked.delete(id);
+      const sessionId = this.#answers.takeAsked(id);
       if (sessionId !== undefined) this.#settleSoon(sessionId);
       for (const room of this.#rooms.values()) if (room.id !== sessionId && room.record.running?.streamId === id) this.#settleSoon(room.id);
     });
@@ -124,7 +105,7 @@ export class Sessions implements OnApplicationBootstrap {
   /** The session as it is now, and the running answer's position where this gateway can tell. */
   async view(pass: Pass): Promise<SessionView> {
     const { record } = await this.#enter(pass, 'watch');
-    return this.#viewOf(record);
+    return this.#answers.view(record);
   }
 
   async update(pass: Pass, update: UpdateSession): Promise<void> {
@@ -162,7 +143,7 @@ export class Sessions implements OnApplicationBootstrap {
   /** Cuts everyone, and stops the answer that runs. */
   async close(pass: Pass): Promise<void> {
     const { record } = await this.#enter(pass, 'manage');
-    await this.#cancel(record.running);
+    await this.#answers.cancel(record.running);
     await this.#records.remove(pass.sessionId);
     this.#announce(pass.sessionId, undefined);
   }
@@ -174,40 +155,26 @@ export class Sessions implements OnApplicationBootstrap {
    */
   async say(pass: Pass, content: string, traceparent?: string): Promise<Asked> {
     const { record, identity } = await this.#enter(pass, 'ask');
-    refuseWhileRunning(record);
-    refuseTooLong(content, this.#historyLimits);
-    const { id: streamId, ownerToken, model } = await this.#relays.create(promptOf(record, content), traceparent);
-    const running = { streamId, messageId: newId(), ownerTokenHash: hash(ownerToken) };
-    const message = { messageId: running.messageId, role: 'user' as const, content, at: new Date().toISOString(), by: identity.name };
-    try {
-      const { revision } = await this.#records.change(pass.sessionId, (newest) => {
-        refuseUnlessMay(known(newest, pass), 'ask');
-        return asked(newest, message, running, this.#historyLimits);
-      });
-      this.#asked.set(streamId, pass.sessionId);
-      this.#announce(pass.sessionId, revision);
-    } catch (thrown) {
-      await this.#cancel(running); // Another message came first: nobody would watch this answer.
-      throw thrown;
-    }
-    if (!(await this.#isLive(streamId))) this.#settleSoon(pass.sessionId);
-    return { messageId: running.messageId, streamId, model };
+    const begun = await this.#answers.begin(record, { content, by: identity.name, traceparent }, (newest) => refuseUnlessMay(known(newest, pass), 'ask'));
+    this.#announce(pass.sessionId, begun.revision);
+    if (!(await this.#answers.isLive(begun))) this.#settleSoon(pass.sessionId); // It ended before it was noted.
+    return { messageId: begun.messageId, streamId: begun.streamId, model: begun.model };
   }
 
   /** Ends the running answer; what there is of it stays. No effect while none runs. */
   async stop(pass: Pass): Promise<void> {
     const { record } = await this.#enter(pass, 'stop');
-    await this.#cancel(record.running);
+    await this.#answers.cancel(record.running);
   }
 
   /**
-   * Lets a connection hear what happens, from the view of it that `admit` is told on.
+   * Lets a connection hear what happens, beginning with the session as it is.
    * @param admit makes the listener of whoever the token turned out to be; undefined when its connection has closed meanwhile
    * @returns the end of listening
    */
   async listen(pass: Pass, admit: (identity: Identity) => SessionListener | undefined): Promise<() => void> {
     const loaded = await this.#enter(pass, 'watch');
-    const view = await this.#viewOf(loaded.record);
+    const view = await this.#answers.view(loaded.record);
     // From here on nothing waits: what the listener is shown first is what its room knows.
     this.#rooms.get(pass.sessionId)?.learn(loaded);
     const there = this.#rooms.get(pass.sessionId);
@@ -225,10 +192,6 @@ export class Sessions implements OnApplicationBootstrap {
   async sayFarewell(): Promise<void> {
     clearInterval(this.#beat);
     await Promise.all([...this.#rooms.values()].map((room) => room.close()));
-  }
-
-  get #historyLimits(): HistoryLimits {
-    return { messages: this.#limits.sessionHistoryMessages, bytes: this.#limits.sessionHistoryBytes };
   }
 
   /** @throws MeshError `session_not_found`, `forbidden` */
@@ -253,17 +216,6 @@ export class Sessions implements OnApplicationBootstrap {
     this.#rooms.get(id)?.hear(revision);
   }
 
-  async #viewOf(record: SessionRecord): Promise<SessionView> {
-    const view = viewOf(record);
-    if (!view.running) return view;
-    try {
-      const { head } = await this.#relays.get(view.running.streamId);
-      return { ...view, running: { ...view.running, position: formatPosition(head) } };
-    } catch {
-      return view; // Its producer can't be asked now; whoever joins the stream is told why.
-    }
-  }
-
   #settleSoon(id: string): void {
     const settle = async () => {
       const loaded = await this.#records.find(id);
@@ -272,43 +224,10 @@ export class Sessions implements OnApplicationBootstrap {
     void settle().catch((thrown: unknown) => this.#log.warn(`The answer of session ${id} could not be kept yet: ${MeshError.from(thrown).message}`));
   }
 
-  /** Puts an answer that has ended in the history. Any gateway may; the first one does. */
   async #settle(loaded: Loaded): Promise<Loaded> {
-    const { sessionId, running } = loaded.record;
-    const answer = running && (await this.#answerOf(running));
-    if (!answer) return loaded;
-    const settled = await this.#records.change(sessionId, (record) => answered(record, running.streamId, answer, this.#historyLimits));
-    this.#asked.delete(running.streamId);
-    if (settled.changed) this.#announce(sessionId, settled.revision);
+    const settled = await this.#answers.settle(loaded);
+    if (settled.changed) this.#announce(settled.record.sessionId, settled.revision);
     return settled;
-  }
-
-  /** @returns undefined while it runs, or can't be told now */
-  async #answerOf({ streamId }: NonNullable<SessionRecord['running']>): Promise<Answer | undefined> {
-    const place = { messageId: newId(), at: new Date().toISOString() };
-    try {
-      const relay = await this.#relays.get(streamId);
-      if (relay.live) return undefined;
-      const { parts, done, error } = relay.view();
-      return { ...place, content: textOf(parts), ...(done && { finishReason: done.finishReason }), ...(error && { error }) };
-    } catch (thrown) {
-      const error = MeshError.from(thrown);
-      const isLost = error.code === 'stream_not_found' || error.code === 'stream_gone';
-      return isLost ? { ...place, content: '', error: error.toJSON() } : undefined;
-    }
-  }
-
-  async #isLive(streamId: string): Promise<boolean> {
-    return this.#relays.get(streamId).then(({ live }) => live, () => false);
-  }
-
-  async #cancel(running: SessionRecord['running']): Promise<void> {
-    if (!running) return;
-    try {
-      await this.#bus.call(StreamCancel, { ownerTokenHash: running.ownerTokenHash }, { id: running.streamId });
-    } catch (thrown) {
-      if (MeshError.from(thrown).code !== 'unavailable') throw thrown; // Nobody produces it any more.
-    }
   }
 }
 
