@@ -67,6 +67,8 @@ export class Bus {
   readonly #log: BusLog;
   readonly #onReconnect = new Set<() => void>();
   readonly #subscriptions = new Set<Subscription>();
+  /** What this turn of the event loop has published. */
+  #outgoing: [subject: string, bytes: Uint8Array][] = [];
   #connected = true;
   #closing: Promise<void> | undefined;
 
@@ -102,7 +104,8 @@ export class Bus {
   publish<E extends MeshEvent>(event: E, payload: z.input<E['payload']>, target: Target = {}): void {
     const bytes = encodePayload(payload);
     if (bytes.length > this.maxPayloadBytes) throw this.#tooLarge('event', bytes.length);
-    if (!this.#connection.isClosed()) this.#connection.publish(this.#subject(event, target), bytes);
+    this.#outgoing.push([this.#subject(event, target), bytes]);
+    if (this.#outgoing.length === 1) setImmediate(() => this.#sendOutgoing());
   }
 
   /**
@@ -195,6 +198,7 @@ export class Bus {
 
   /** Sends what is buffered and waits until the server has it. */
   async flush(): Promise<void> {
+    this.#sendOutgoing();
     await this.#connection.flush();
   }
 
@@ -204,6 +208,7 @@ export class Bus {
   }
 
   async #close(): Promise<void> {
+    this.#sendOutgoing();
     this.#onReconnect.clear();
     if (this.connected) {
       await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
@@ -212,12 +217,21 @@ export class Bus {
     await this.#connection.close();
   }
 
+  /** All of a turn in one write: of many streams at once it is the writes, and the readers they wake, that cost. Order is kept. */
+  #sendOutgoing(): void {
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    if (this.#connection.isClosed()) return;
+    for (const [subject, bytes] of outgoing) this.#connection.publish(subject, bytes);
+  }
+
   #subject(message: Rpc | MeshEvent, target: Target): string {
     return subjectOf(message, { root: this.#root, node: this.node, ...target });
   }
 
   async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<BusMessage> {
     if (signal?.aborted) throw new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason });
+    this.#sendOutgoing();
     const headers = requestHeaders(deadlineMs, traceparent);
     const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers });
     const settled = new AbortController();
@@ -242,6 +256,7 @@ export class Bus {
   /** Answers with a reply, or with the error that took its place. */
   #respond(message: BusMessage, answer: unknown): void {
     if (this.#connection.isClosed()) return; // Whoever asked is told by the server that nobody is here.
+    this.#sendOutgoing();
     const payload = encodePayload(answer);
     if (payload.length > this.maxPayloadBytes) this.#respond(message, this.#tooLarge('answer', payload.length));
     else message.respond(payload, answer instanceof MeshError ? { headers: failureHeaders(answer) } : undefined);

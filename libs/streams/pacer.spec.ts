@@ -1,7 +1,7 @@
 /** The coalescing law at its edges. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { coalescingWindowMs, shareOfStreams } from './index.js';
+import { coalescingWindowMs } from './index.js';
 
 const cost = fc.double({ min: 0, max: 1, noNaN: true });
 
@@ -25,25 +25,14 @@ describe('coalescingWindowMs', () => {
       }),
     );
   });
-});
 
-describe('shareOfStreams', () => {
-  it('one stream: its viewers', () => {
-    expect(shareOfStreams(1_000, Math.sqrt(1_000))).toBeCloseTo(1_000);
+  it('ten viewers beside a thousand: a tenth of the wait, and the thousand wait no longer for them', () => {
+    const [thousand, ten] = [coalescingWindowMs(1_010, 0.01), coalescingWindowMs(1_010, 0.01, 10 / 1_000)];
+    expect(thousand).toBe(65);
+    expect(ten).toBeCloseTo(6.5);
   });
 
-  it('many streams: flushed in proportion to their shares, their writes in sum are those of one', () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 50 }), (audiences) => {
-        const roots = audiences.reduce((sum, viewers) => sum + Math.sqrt(viewers), 0);
-        const load = audiences.reduce((sum, viewers) => sum + viewers / shareOfStreams(viewers, roots), 0);
-        expect(load).toBeCloseTo(1);
-      }),
-    );
-  });
-
-  it('ten beside a thousand: a tenth of its wait', () => {
-    const roots = Math.sqrt(10) + Math.sqrt(1_000);
-    expect(shareOfStreams(1_000, roots) / shareOfStreams(10, roots)).toBeCloseTo(10);
+  it('many viewers in sum, one a stream: no wait beside a large audience', () => {
+    expect(coalescingWindowMs(1_200, 0.01, 1 / 1_000)).toBeLessThan(3);
   });
 });

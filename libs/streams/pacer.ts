@@ -14,23 +14,14 @@ const FIRM_SHARE = 1 / 4;
 const UNSEEN_MS = 65;
 
 /**
- * @param writes writes of one flush; of several streams see `shareOfStreams`
+ * @param writes writes that one flush of every live stream makes: the sum of their viewers
  * @param writeCostMs measured processor time of one write, in milliseconds
- * @returns milliseconds from one flush to the next, 0 (at once) to 250
+ * @param audience a stream's viewers beside those of the stream that has most, 0 to 1: few need not wait for many, and their
+ * windows, shorter by the root of that, cost little
+ * @returns milliseconds from one flush of the stream to the next, 0 (at once) to 250
  */
-export function coalescingWindowMs(writes: number, writeCostMs: number): number {
+export function coalescingWindowMs(writes: number, writeCostMs: number, audience = 1): number {
   const flushMs = writes * writeCostMs;
-  const windowMs = Math.max(flushMs / FIRM_SHARE, Math.min(flushMs / GENTLE_SHARE, UNSEEN_MS));
+  const windowMs = Math.max(flushMs / FIRM_SHARE, Math.min(flushMs / GENTLE_SHARE, UNSEEN_MS)) * Math.sqrt(Math.min(audience, 1));
   return windowMs < MIN_WINDOW_MS ? 0 : Math.min(windowMs, MAX_WINDOW_MS);
-}
-
-/**
- * Divides the writing among streams so that few viewers need not wait for many: windows grow with the square root of an
- * audience, and all streams together take what one of the same law would.
- * @param viewers of the stream
- * @param roots sum of the square roots of every live stream's viewers
- * @returns what stands for `writes` in the law
- */
-export function shareOfStreams(viewers: number, roots: number): number {
-  return Math.sqrt(viewers) * Math.max(roots, Math.sqrt(viewers));
 }

@@ -1,4 +1,5 @@
 /** The ends of what a viewer may ask for: positions nobody knows, streams that are over or gone, a gateway that is full, a cancel that may not. */
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRandom } from '../conformance/support/random.js';
 import { natsServer } from '../conformance/support/servers.js';
@@ -80,6 +81,17 @@ const HUNG = Buffer.concat(hang.lines as Buffer[])
     const { reply, events } = await join({ streamId: stream.id, after: stream.position });
     expect(reply).toEqual({ ok: true, position: stream.position, recovered: true });
     expect(events).toMatchObject([{ event: 'done', data: { position: stream.position } }]);
+  });
+
+  it('HEAD: the headers of the event stream and not a byte more', async () => {
+    const stream = await finished();
+    const { hostname, port, pathname } = new URL(watchUrl(stream));
+    const socket = connect(Number(port), hostname);
+    socket.write(`HEAD ${pathname} HTTP/1.1\r\nhost: ${hostname}:${port}\r\naccept: text/event-stream\r\n\r\n`);
+    let raw = '';
+    for await (const chunk of socket.setEncoding('latin1')) raw += chunk as string;
+    expect(raw).toMatch(/^HTTP\/1\.1 200 [\s\S]*content-type: text\/event-stream/i);
+    expect(raw.split('\r\n\r\n').slice(1)).toEqual(['']);
   });
 
   it.each(['1-999999', '2-1', '0-1'])('unknown position %s: told so, and everything anew, on both transports, live and over', async (after) => {

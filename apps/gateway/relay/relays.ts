@@ -6,7 +6,7 @@ import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
-import { StreamLog, coalescingWindowMs, shareOfStreams } from '#streams';
+import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
 import { RelayStats } from './relay-stats.js';
@@ -65,8 +65,8 @@ export class Relays implements OnApplicationBootstrap {
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
   #viewers = 0;
-  /** Sum of the square roots of every stream's viewers, for the law. */
-  #roots = 0;
+  /** Viewers of the stream that has most; as of the last tick where it lost some. */
+  #largest = 0;
   #ticks = 0;
   #reconnectedAt = -Infinity;
   #closing = false;
@@ -88,7 +88,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#context = {
       bus,
       stats: this.stats,
-      windowMs: (viewers) => coalescingWindowMs(shareOfStreams(viewers, this.#roots), this.#writeCostMs),
+      windowMs: (viewers) => coalescingWindowMs(this.#viewers, this.#writeCostMs, viewers / Math.max(this.#largest, viewers, 1)),
       measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
@@ -97,7 +97,7 @@ export class Relays implements OnApplicationBootstrap {
       },
       viewersChanged: (from, to) => {
         this.#viewers += to - from;
-        this.#roots += Math.sqrt(to) - Math.sqrt(from);
+        this.#largest = Math.max(this.#largest, to);
       },
     };
   }
@@ -318,7 +318,9 @@ export class Relays implements OnApplicationBootstrap {
     const { tickMs, producerLostMs, busLostMs, keepAliveMs } = this.#timings;
     const patience = (this.#bus.connected ? producerLostMs : busLostMs) / tickMs;
     const keepAlive = ++this.#ticks % Math.ceil(keepAliveMs / tickMs) === 0;
+    this.#largest = 0;
     for (const relay of this.#relays.values()) {
+      this.#largest = Math.max(this.#largest, relay.viewers);
       relay.tick(now, this.#limits.viewerStallMs, keepAlive);
       const silent = this.#silentTicks.get(relay.id);
       if (silent === undefined || !relay.live) continue;

@@ -3,6 +3,7 @@ const SIZE = { width: 860, height: 330 };
 const PLOT = { width: 320, height: 200, top: 70 };
 const LEFT = [60, 490];
 const COLOURS = { cpuMicros: '#2563eb', p50: '#059669', p99: '#d97706' };
+const LEGEND_AT = [60, 340, 490];
 const NAMES = { cpuMicros: 'gateway CPU per delivered token, µs', p50: 'latency p50, ms', p99: 'latency p99, ms' };
 const DECADES = [0.1, 1, 10, 100, 1_000];
 
@@ -12,7 +13,7 @@ export function drawGrowth({ viewers, streams, rate, streamRate }) {
     panel(LEFT[1], `streams with one viewer each (${streamRate} tokens/s)`, streams),
   ];
   const legend = Object.entries(NAMES).map(([key, name], index) =>
-    `<g transform="translate(${60 + index * 250} 22)"><path d="M0 0h22" stroke="${COLOURS[key]}" stroke-width="2.5"/><text x="28" y="4">${name}</text></g>`);
+    `<g transform="translate(${LEGEND_AT[index]} 22)"><path d="M0 0h22" stroke="${COLOURS[key]}" stroke-width="2.5"/><text x="28" y="4">${name}</text></g>`);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${SIZE.width} ${SIZE.height}" font-family="system-ui, sans-serif" font-size="12" role="img">
 <title>How the gateway's cost and latency grow with viewers and with streams</title>
 <style>text { fill: #1f2937 } .axis { stroke: #9ca3af; stroke-opacity: .5 } @media (prefers-color-scheme: dark) { text { fill: #e5e7eb } }</style>

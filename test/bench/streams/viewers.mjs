@@ -198,7 +198,7 @@ async function open({ open: name, dialect, url, targets }) {
   const opener = async () => {
     while (next < group.viewers.length) await group.viewers[next++].connect();
   };
-  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`After ${OPEN_MS} ms some viewers were not let in.`)), OPEN_MS).unref());
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`After ${OPEN_MS} ms some of ${group.viewers.length} viewers of "${name}" were not let in.`)), OPEN_MS).unref());
   await Promise.race([Promise.all(Array.from({ length: OPENING }, opener)), late]);
   return { opened: group.viewers.length };
 }

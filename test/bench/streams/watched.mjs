@@ -115,3 +115,9 @@ export function cpuText({ cpuMicros, cores, lagSeconds, windowMs }) {
 export function latencyText({ p50, p99, max }) {
   return `p50 ${p50.toFixed(1)}  p99 ${p99.toFixed(1)}  max ${max.toFixed(1)}`;
 }
+
+/** The medians over several rounds, and the round that others on the machine disturbed least. */
+export function latencyOfRounds(runs) {
+  const calm = runs.reduce((best, run) => (run.p99 < best.p99 ? run : best));
+  return `${latencyText(medians(runs))}   (calmest round: p50 ${calm.p50.toFixed(1)}  p99 ${calm.p99.toFixed(1)})`;
+}

@@ -70,6 +70,10 @@ export class StreamsController {
     }
     this.relays.refuseIfCrowded();
     openEventStream(response);
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
     response.write(`retry: ${RETRY_MS}\n\n`);
     this.#show(relay, response, after);
   }
@@ -88,7 +92,10 @@ export class StreamsController {
 
   #show(relay: StreamRelay, response: Response, after?: Head): void {
     const { socket } = response;
-    if (!socket || socket.destroyed) return; // Gone while the stream was looked for: nothing would ever say that it left.
+    if (!socket || socket.destroyed) {
+      response.destroy(); // Gone while the stream was looked for: nothing would ever say that it left. Or behind another answer of its connection.
+      return;
+    }
     const viewer = new SseViewer(this.#transport, socket, this.#bufferBytes);
     socket.on('close', () => relay.leave(viewer));
     relay.join(viewer, after);

@@ -1,6 +1,6 @@
-/** The Socket.IO door where a client asks for more than it may have, or leaves before it is answered. */
+/** The Socket.IO door: updates as bytes on the wire, and clients that ask for too much, leave early or stop reading. */
 import { type Server as HttpServer, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Server } from 'socket.io';
 import { Config } from '#config';
@@ -8,12 +8,13 @@ import { type FakeGateway, openGateway } from '../../../../test/fakes/fake-gatew
 import { DONE, FakeProducer, token } from '../../../../test/fakes/fake-producer.js';
 import { TestBus, eventually } from '../../../../test/fakes/test-bus.js';
 import { type SocketClient, connectSocket } from '../../../../test/support/socket-client.js';
-import { textOf } from '../../../../test/support/stream-text.js';
+import { positionOf, textOf } from '../../../../test/support/stream-text.js';
 import { until } from '../../../../test/support/until.js';
 import { SocketIoDoor } from './socketio-door.js';
 import type { MeshServer } from './socketio-viewer.js';
 
 const MAX_STREAMS = 64;
+const BUFFER_BYTES = 64 * 1024;
 
 let bus: TestBus;
 let producer: FakeProducer;
@@ -28,7 +29,8 @@ beforeAll(async () => {
   gateway = openGateway(await bus.connect('gateway'));
   server = createServer();
   io = new Server(server);
-  new SocketIoDoor(gateway.relays, gateway.sessions, Config.parse({})).open(io);
+  const config = Config.parse({ gateway: { limits: { viewerBufferBytes: BUFFER_BYTES } } });
+  new SocketIoDoor(gateway.relays, gateway.sessions, config).open(io);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });
@@ -40,6 +42,51 @@ afterAll(async () => {
 });
 
 describe('Socket.IO door', () => {
+  it.each([
+    ['a WebSocket', { transports: ['websocket'] }],
+    ['long polling', { transports: ['polling'] }],
+    ['polling that becomes a WebSocket', {}],
+  ])('updates: of every size of frame, emoji included, arrive whole and in order over %s', async (_, options) => {
+    const client = await connectSocket(url, options);
+    const { id } = await client.ask('chat', { prompt: 'x' });
+    await client.seen(id, (events) => events.length > 0);
+    const stream = producer.stream(id);
+    for (const text of ['a', '€'.repeat(40), 'b'.repeat(40_000), '🦙'.repeat(30_000), 'c']) {
+      stream.say(token(text));
+      await client.seen(id, (events) => textOf(events) === stream.text);
+    }
+    stream.say(DONE);
+    await client.ended(id);
+    expect(textOf(client.eventsOf(id))).toBe(stream.text);
+    client.close();
+  });
+
+  it('a slow client: what waits for it is bounded, and once it reads again it has everything', async () => {
+    const [slow, quick] = [await connectSocket(url, { transports: ['websocket'] }), await connectSocket(url, { transports: ['websocket'] })];
+    const { id } = await quick.ask('chat', { prompt: 'x' });
+    await slow.ask('join', { streamId: id });
+    const connectionOf = (socketId: string | undefined) => io.sockets.sockets.get(socketId ?? '')?.conn.transport as unknown as { socket: { _socket: Socket } };
+    const { _socket: served } = connectionOf(slow.socket.id).socket;
+    const { ws } = slow.socket.io.engine.transport as unknown as { ws: { pause(): void; resume(): void } };
+    ws.pause();
+    const stream = producer.stream(id);
+    const large = 'x'.repeat(1024 * 1024);
+    let most = 0;
+    for (let seq = 1; seq <= 30; seq++) {
+      stream.say(token(large));
+      await quick.seen(id, (events) => positionOf(events) === `1-${seq}`);
+      most = Math.max(most, served.writableLength);
+    }
+    expect(most).toBeGreaterThan(BUFFER_BYTES); // More than the system's own buffers hold: it was behind.
+    expect(most).toBeLessThan(stream.text.length / 2);
+    ws.resume();
+    stream.say(DONE);
+    await slow.ended(id);
+    expect(textOf(slow.eventsOf(id))).toBe(stream.text);
+    slow.close();
+    quick.close();
+  });
+
   it('limit: a socket that watches as much as it may starts nothing more, until something ends', async () => {
     const client = await connectSocket(url);
     const ids: string[] = [];
