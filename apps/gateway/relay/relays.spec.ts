@@ -556,6 +556,23 @@ describe('another gateway', () => {
     expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
   });
 
+  it('attach: a gateway that lets the stream go while it catches up takes it over anew', async () => {
+    const [creator, other] = [await open(), await open({ timings: { tickMs: 10 } })];
+    const stream = await start(creator);
+    const viewer = await other.watch(stream.id);
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    stream.add(token('a'));
+    (await other.relays.get(stream.id)).leave(viewer);
+    const watching = other.watch(stream.id, '1-1');
+    await eventually(() => other.relays.counts.live === 0);
+    release();
+    const moved = await watching;
+    stream.say(token('b'), DONE);
+    await eventually(() => moved.ended);
+    expect(moved.text).toBe('b');
+  });
+
   it('attach: right after the bus was away, a producer that is not back yet is waited for', async () => {
     const gateway = await open();
     await bus.restart();

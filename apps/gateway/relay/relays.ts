@@ -186,8 +186,10 @@ export class Relays implements OnApplicationBootstrap {
   async get(id: string, seen?: Head): Promise<StreamRelay> {
     this.#refuseIfClosing();
     const relay = this.#relays.get(id) ?? (await this.#takeOver(id));
-    if (seen) await relay.comeTo(seen);
-    return relay;
+    if (!seen) return relay;
+    await relay.comeTo(seen);
+    const wasLetGo = relay.live && this.#relays.get(id) !== relay; // Nobody watched it meanwhile.
+    return wasLetGo ? this.get(id) : relay;
   }
 
   #takeOver(id: string): Promise<StreamRelay> {

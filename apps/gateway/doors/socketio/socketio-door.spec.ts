@@ -101,6 +101,20 @@ describe('Socket.IO door', () => {
     await eventually(() => gateway.relays.viewers === 0);
   });
 
+  it('leaving: a leave that is sent before the join is answered counts after it', async () => {
+    const stream = producer.stream('L'.repeat(22)); // Which the gateway has to ask for first.
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    const client = await connectSocket(url);
+    const joined = client.ask('join', { streamId: stream.id });
+    const left = client.ask('leave', { streamId: stream.id });
+    await eventually(() => stream.replays === 1);
+    release();
+    expect(await Promise.all([joined, left])).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(gateway.relays.viewers).toBe(0);
+    client.close();
+  });
+
   it('leaving: a socket that closes while its stream starts is no viewer of it', async () => {
     producer.startMs = 100;
     const client = await connectSocket(url);

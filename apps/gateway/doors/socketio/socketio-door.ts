@@ -41,6 +41,8 @@ export class SocketIoDoor {
   #welcome(socket: MeshSocket): WatchedStreams {
     /** How each stream that this socket watches is left. */
     const watched = new Map<string, () => void>();
+    /** The latest join of a stream that is not answered yet. */
+    const joining = new Map<string, Promise<unknown>>();
     const refuseTooMany = () => {
       this.relays.refuseIfCrowded();
       if (watched.size < MAX_STREAMS_PER_SOCKET) return;
@@ -72,8 +74,15 @@ export class SocketIoDoor {
       setImmediate(() => streams.watch(created.id));
       return created;
     });
-    answer(socket, 'join', JoinStream, ({ streamId, after }) => join(streamId, after === undefined ? undefined : parsePosition(after)));
+    answer(socket, 'join', JoinStream, ({ streamId, after }) => {
+      const joined = join(streamId, after === undefined ? undefined : parsePosition(after)).finally(() => {
+        if (joining.get(streamId) === joined) joining.delete(streamId);
+      });
+      joining.set(streamId, joined);
+      return joined;
+    });
     answer(socket, 'leave', LeaveStream, async ({ streamId }) => {
+      await Promise.allSettled([joining.get(streamId)]); // Otherwise it would join after it has left.
       leave(streamId);
       return {};
     });
