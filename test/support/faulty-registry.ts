@@ -104,22 +104,18 @@ export class FaultyRegistry {
 }
 
 async function pass(behind: IncomingMessage, outgoing: ServerResponse, seen: SeenRequest, fault: Fault | undefined): Promise<void> {
+  const gone = new AbortController();
+  outgoing.once('close', () => gone.abort());
   const limit = fault?.kind === 'cut' || fault?.kind === 'stall' ? fault.afterBytes : Infinity;
   for await (const chunk of behind as AsyncIterable<Buffer>) {
     if (fault?.kind === 'corrupt' && seen.sent === 0 && chunk[0] !== undefined) chunk[0] ^= 0xff;
     const part = chunk.subarray(0, limit - seen.sent);
     seen.sent += part.length;
-    if (part.length > 0 && !outgoing.write(part)) await once(outgoing, 'drain', { signal: closing(outgoing) });
+    if (part.length > 0 && !outgoing.write(part)) await once(outgoing, 'drain', { signal: gone.signal });
     if (seen.sent < limit) continue;
     if (fault?.kind === 'cut') outgoing.destroy();
     else await once(outgoing, 'close'); // The client's move.
     return;
   }
   outgoing.end();
-}
-
-function closing(outgoing: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  outgoing.once('close', () => gone.abort());
-  return gone.signal;
 }
