@@ -78,6 +78,8 @@ const GatewaySection = z.strictObject({
       /** Messages and bytes of one session's history; the oldest go first. */
       sessionHistoryMessages: z.int().min(2).default(200),
       sessionHistoryBytes: z.int().min(1_024).default(128 * 1024),
+      /** Viewers of all streams at once, on every transport; more are refused. */
+      viewers: z.int().positive().default(20_000),
       /** Bytes that may wait for one slow viewer before it is skipped ahead by a snapshot. */
       viewerBufferBytes: z.int().positive().default(1024 * 1024),
       /** How long a viewer may stay behind before it is disconnected, in milliseconds. */

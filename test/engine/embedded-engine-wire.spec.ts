@@ -37,7 +37,7 @@ describe('wire: answers that must be the same to the letter', () => {
   it.each([
     '00-root-get', '00-root-head', '04-show-bad-name', '04-show-missing-body', '04-show-missing-model', '04-show-unknown', '05-load-unknown',
     '05-unload-unknown', '06-generate-suffix', '07-chat-num-predict-wrong-type', '10-pull-bad-name', '10-pull-cached-nostream', '10-pull-empty-model',
-    '10-pull-malformed-json', '10-pull-missing-body', '10-pull-no-model', '10-pull-unknown-nostream', '10-pull-unknown-stream', '13-delete-bad-name',
+    '10-pull-malformed-json', '10-pull-missing-body', '10-pull-no-model', '13-delete-bad-name',
     '13-delete-empty', '13-delete-malformed', '13-delete-missing-body', '13-delete-wrong-method', '30-err-chat-bad-format', '30-err-chat-bad-name',
     '30-err-chat-empty-object', '30-err-chat-image-nonvision', '30-err-chat-image-nonvision-nostream', '30-err-chat-image-not-base64',
     '30-err-chat-malformed-json', '30-err-chat-malformed-json2', '30-err-chat-missing-body', '30-err-chat-think-nonthinking', '30-err-chat-tools-nontool',

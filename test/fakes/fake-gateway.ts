@@ -19,6 +19,7 @@ const NEVER_MS = 3_600_000;
 export const STILL: RelayTimings = { tickMs: NEVER_MS, producerLostMs: NEVER_MS, busLostMs: NEVER_MS, keepAliveMs: NEVER_MS };
 
 export interface FakeGateway {
+  readonly bus: Bus;
   readonly relays: Relays;
   readonly sessions: Sessions;
   readonly transport: FakeTransport;
@@ -48,12 +49,14 @@ export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGat
   bus.subscribe(StreamBeat, ({ heads }: { heads: Record<string, Head> }) => relays.beat(heads));
   const transport = new FakeTransport();
   return {
+    bus,
     relays,
     sessions,
     transport,
     watch: async (id, after) => {
       const viewer = new FakeViewer(transport);
-      (await relays.get(id)).join(viewer, after === undefined ? undefined : parsePosition(after));
+      const seen = after === undefined ? undefined : parsePosition(after);
+      (await relays.get(id, seen)).join(viewer, seen);
       return viewer;
     },
   };

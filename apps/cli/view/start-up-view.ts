@@ -96,7 +96,7 @@ export class TextView implements View {
     this.#line('models', listed || 'none yet');
     if (model === BUILT_IN_MODEL) {
       this.#line('models', `${BUILT_IN_MODEL} is a tiny built-in model for trying things out: it knows about 400 answers by heart.`, 'yellow');
-      this.#line('models', 'A real one: install Ollama or Docker, then OLLAMESH_MODELS=llama3.2 npm start (or models.required in ollamesh.config.ts).', 'yellow');
+      this.#line('models', 'A real one: npx ollamesh pull llama3.2, or models.required in ollamesh.config.ts. With Ollama or Docker it runs on a GPU.', 'yellow');
     } else if (models.length === 0) {
       this.#line('models', 'Pull one: ollamesh pull llama3.2', 'yellow');
     }

@@ -6,10 +6,10 @@ import { Routes, type Handler, type Methods } from '../http/routes.js';
 import { ps, remove, show, tags } from './catalogue.js';
 import { chat } from './chat.js';
 import { generate } from './generate.js';
-import { pull } from './pull.js';
+import { pull, type PullParts } from './pull.js';
 
 /** @param version answered on /api/version */
-export function engineRoutes(engine: Engine, version: string): Routes {
+export function engineRoutes(engine: Engine, version: string, pulls: PullParts): Routes {
   const read = (handler: Handler): Methods => ({ HEAD: handler, GET: handler });
   return new Routes({
     '/': read(({ response }) => sendText(response, 200, 'Ollama is running', 'text/plain; charset=utf-8')),
@@ -19,7 +19,7 @@ export function engineRoutes(engine: Engine, version: string): Routes {
     '/api/show': { POST: show(engine) },
     '/api/chat': { POST: chat(engine) },
     '/api/generate': { POST: generate(engine) },
-    '/api/pull': { POST: pull(engine) },
+    '/api/pull': { POST: pull(pulls) },
     '/api/delete': { DELETE: remove(engine) },
     ...missing(),
   });

@@ -512,11 +512,76 @@ describe('another gateway', () => {
     expect(moved.updates).toMatchObject([{ event: 'delta', data: { parts: [{ kind: 'text', text: 'c' }] } }]);
   });
 
+  it('attach: a gateway that is behind a viewer catches up before it answers', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    await there.watch(stream.id);
+    stream.say(token('a'));
+    const viewer = await here.watch(stream.id);
+    await eventually(() => viewer.text === 'a');
+    const lost = stream.add(token('b')); // Only here it is not lost.
+    (await here.relays.get(stream.id)).reach({ epoch: lost.epoch, seq: lost.seq });
+    await eventually(() => viewer.text === 'ab');
+    const moved = await there.watch(stream.id, viewer.position);
+    stream.say(token('c'), DONE);
+    await eventually(() => moved.ended);
+    expect(moved.events).not.toContain('snapshot');
+    expect(moved.text).toBe('c');
+  });
+
+  it('attach: a replay that is under way when such a viewer comes is waited for', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    await there.watch(stream.id);
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    stream.add(token('a'));
+    const replays = stream.replays;
+    (await there.relays.get(stream.id)).reach(stream.head);
+    await eventually(() => stream.replays === replays + 1);
+    stream.add(token('b'));
+    const moving = there.watch(stream.id, '1-2');
+    await producerBus.flush();
+    release();
+    const moved = await moving;
+    expect(moved.updates).toEqual([]); // It has everything.
+    stream.say(DONE);
+    await eventually(() => moved.ended);
+  });
+
   it('unknown: an id that no producer has is not found, and leaves nothing', async () => {
     const gateway = await open();
     const error = await failure(gateway.relays.get(newId()));
     expect(error).toMatchObject({ code: 'stream_not_found', retryable: false });
     expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+  });
+
+  it('attach: a gateway that lets the stream go while it catches up takes it over anew', async () => {
+    const [creator, other] = [await open(), await open({ timings: { tickMs: 10 } })];
+    const stream = await start(creator);
+    const viewer = await other.watch(stream.id);
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    stream.add(token('a'));
+    (await other.relays.get(stream.id)).leave(viewer);
+    const watching = other.watch(stream.id, '1-1');
+    await eventually(() => other.relays.counts.live === 0);
+    release();
+    const moved = await watching;
+    stream.say(token('b'), DONE);
+    await eventually(() => moved.ended);
+    expect(moved.text).toBe('b');
+  });
+
+  it('attach: right after the bus was away, a producer that is not back yet is waited for', async () => {
+    const gateway = await open();
+    await bus.restart();
+    await eventually(() => gateway.bus.stats.reconnects === 1 && producerBus.connected);
+    const id = newId();
+    const watching = gateway.watch(id);
+    await sleep(100); // It has asked in vain by now.
+    producer.stream(id).say(token('all of it'), DONE);
+    expect((await watching).text).toBe('all of it');
   });
 
   it('farewell: viewers are cut without an end, and take the stream up at the other gateway', async () => {

@@ -1,5 +1,6 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
@@ -30,6 +31,9 @@ const USUAL_TIMINGS: RelayTimings = { tickMs: 1_000, producerLostMs: 4_000, busL
 const UNWATCHED_TICKS = 5;
 /** Ids of streams that were here, so that asking for one is told "gone" instead of "never was". */
 const MAX_GONE = 10_000;
+/** How long after the bus came back a producer may not be back yet, and how often it is asked for meanwhile, in milliseconds. */
+const PRODUCERS_BACK_MS = 2_000;
+const ASK_AGAIN_MS = 100;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
@@ -64,6 +68,7 @@ export class Relays implements OnApplicationBootstrap {
   /** Viewers of the stream that has most; as of the last tick where it lost some. */
   #largest = 0;
   #ticks = 0;
+  #reconnectedAt = -Infinity;
   #closing = false;
   #ticker: NodeJS.Timeout | undefined;
 
@@ -100,6 +105,7 @@ export class Relays implements OnApplicationBootstrap {
   onApplicationBootstrap(): void {
     this.#ticker = setInterval(() => this.#tick(), this.#timings.tickMs);
     this.#bus.onReconnect(() => {
+      this.#reconnectedAt = performance.now();
       for (const relay of this.#relays.values()) {
         if (!relay.live) continue;
         this.#silentTicks.delete(relay.id);
@@ -174,12 +180,19 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * The stream, taken over from its producer, or from where finished streams are kept, when this gateway does not have it.
+   * @param seen how far the asker has come, maybe at a gateway that is ahead of this one: then this one catches up first
    * @throws MeshError `stream_not_found`, or `stream_gone` for one that was here.
    */
-  async get(id: string): Promise<StreamRelay> {
+  async get(id: string, seen?: Head): Promise<StreamRelay> {
     this.#refuseIfClosing();
-    const relay = this.#relays.get(id);
-    if (relay) return relay;
+    const relay = this.#relays.get(id) ?? (await this.#takeOver(id));
+    if (!seen) return relay;
+    await relay.comeTo(seen);
+    const wasLetGo = relay.live && this.#relays.get(id) !== relay; // Nobody watched it meanwhile.
+    return wasLetGo ? this.get(id) : relay;
+  }
+
+  #takeOver(id: string): Promise<StreamRelay> {
     let attaching = this.#attaching.get(id);
     if (!attaching) {
       attaching = this.#attach(id).finally(() => this.#attaching.delete(id));
@@ -212,6 +225,12 @@ export class Relays implements OnApplicationBootstrap {
       this.#silentTicks.set(id, 0);
       relay.reach(head);
     }
+  }
+
+  /** @throws MeshError `unavailable` when as many watch as may, so that what waits for viewers stays bounded. */
+  refuseIfCrowded(): void {
+    const { viewers } = this.#limits;
+    if (this.#viewers >= viewers) throw new MeshError('unavailable', `This gateway has ${viewers} viewers already (gateway.limits.viewers). Try again, or another gateway.`);
   }
 
   /** Cuts every viewer and takes no more. The streams go on at their producers: viewers come back with their position, here or elsewhere. */
@@ -250,7 +269,11 @@ export class Relays implements OnApplicationBootstrap {
   /** @returns undefined when no producer has it */
   async #askProducer(id: string): Promise<Found | undefined> {
     const relay = new StreamRelay(this.#context, id, '');
-    const error = await relay.repair();
+    let error = await relay.repair();
+    while (error?.code === 'unavailable' && performance.now() - this.#reconnectedAt < PRODUCERS_BACK_MS) {
+      await sleep(ASK_AGAIN_MS);
+      error = await relay.repair();
+    }
     if (!error) return { relay, endedAt: performance.now() };
     await relay.close();
     if (error.code !== 'unavailable' || !this.#bus.connected) throw error;

@@ -53,6 +53,7 @@ export class StreamRelay {
   #finished: boolean;
   #closed = false;
   #waiting: Frame[] | undefined;
+  #repairing: Promise<MeshError | undefined> | undefined;
 
   constructor(
     context: RelayContext,
@@ -134,12 +135,21 @@ export class StreamRelay {
     if (this.live && comparePositions(produced, this.#log.head) > 0) void this.repair();
   }
 
+  /** Settles when this gateway is as far as `seen`, where a viewer may have come at another one, or the producer was not there either. */
+  async comeTo(seen: Head): Promise<void> {
+    // Twice: a replay that is under way may have been answered before that frame was made.
+    for (let asked = 0; asked < 2 && this.live && comparePositions(seen, this.head) > 0; asked++) await this.repair();
+  }
+
   /**
-   * Asks the producer for everything behind the head. Settles when nothing is missing or the producer can't tell.
+   * Asks the producer for everything behind the head, or waits with whoever asks already. Settles when nothing is missing or the producer can't tell.
    * @returns the producer's error, if it gave one; a stream that goes on is repaired at the next beat.
    */
-  async repair(): Promise<MeshError | undefined> {
-    if (this.#waiting) return undefined;
+  repair(): Promise<MeshError | undefined> {
+    return (this.#repairing ??= this.#repair());
+  }
+
+  async #repair(): Promise<MeshError | undefined> {
     this.#waiting = [];
     this.#context.stats.replays++;
     try {
@@ -161,6 +171,7 @@ export class StreamRelay {
     } finally {
       const waited = this.#waiting;
       this.#waiting = undefined;
+      this.#repairing = undefined;
       for (const frame of waited) this.#apply(frame);
       this.#changed();
     }

@@ -7,8 +7,9 @@ import { Config } from '#config';
 import { type FakeGateway, openGateway } from '../../../../test/fakes/fake-gateway.js';
 import { DONE, FakeProducer, token } from '../../../../test/fakes/fake-producer.js';
 import { TestBus, eventually } from '../../../../test/fakes/test-bus.js';
-import { connectSocket } from '../../../../test/support/socket-client.js';
+import { type SocketClient, connectSocket } from '../../../../test/support/socket-client.js';
 import { positionOf, textOf } from '../../../../test/support/stream-text.js';
+import { until } from '../../../../test/support/until.js';
 import { SocketIoDoor } from './socketio-door.js';
 import type { MeshServer } from './socketio-viewer.js';
 
@@ -100,6 +101,20 @@ describe('Socket.IO door', () => {
     await eventually(() => gateway.relays.viewers === 0);
   });
 
+  it('leaving: a leave that is sent before the join is answered counts after it', async () => {
+    const stream = producer.stream('L'.repeat(22)); // Which the gateway has to ask for first.
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    const client = await connectSocket(url);
+    const joined = client.ask('join', { streamId: stream.id });
+    const left = client.ask('leave', { streamId: stream.id });
+    await eventually(() => stream.replays === 1);
+    release();
+    expect(await Promise.all([joined, left])).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(gateway.relays.viewers).toBe(0);
+    client.close();
+  });
+
   it('leaving: a socket that closes while its stream starts is no viewer of it', async () => {
     producer.startMs = 100;
     const client = await connectSocket(url);
@@ -112,6 +127,55 @@ describe('Socket.IO door', () => {
     const witness = await connectSocket(url);
     await witness.ask('leave', { streamId: 'A'.repeat(22) });
     expect(gateway.relays.viewers).toBe(0);
+  });
+
+  describe('flood', () => {
+    const LEAVE = { streamId: 'A'.repeat(22) };
+    /** More than a connection may ask at once, fewer than it may send. */
+    const MANY = 200;
+
+    it('requests: those beyond the rate are refused, typed and retryable, and the connection goes on', async () => {
+      const [busy, other] = [await connectSocket(url), await connectSocket(url)];
+      const replies = await Promise.all(Array.from({ length: MANY }, () => busy.ask('leave', LEAVE)));
+      const refused = replies.filter(({ ok }) => !ok);
+      expect(replies.filter(({ ok }) => ok).length).toBeGreaterThanOrEqual(128);
+      expect(refused.length).toBeGreaterThan(0);
+      for (const { error } of refused) expect(error).toMatchObject({ code: 'too_many_requests', retryable: true });
+      expect(await other.ask('leave', LEAVE)).toEqual({ ok: true });
+      await until('it is served again', async () => (await busy.ask('leave', LEAVE)).ok);
+      busy.close();
+      other.close();
+    });
+
+    it.each<[string, (client: SocketClient) => void]>([
+      ['requests', ({ socket }) => void socket.emit('join', LEAVE)],
+      ['requests of no kind', ({ socket }) => void socket.emit('frobnicate')],
+      ['bytes', ({ socket }) => void socket.emit('leave', Buffer.alloc(10))],
+      ['other namespaces', ({ socket }) => socket.io.engine.write('0/nosuch,')],
+    ])('%s without end: the connection is closed, whoever else watches notices nothing', async (_, send) => {
+      const [flooding, watching] = [await connectSocket(url, { transports: ['websocket'] }), await connectSocket(url)];
+      const { id } = await watching.ask('chat', { prompt: 'x' });
+      await watching.seen(id, (events) => events.length > 0);
+      const cut = new Promise<string>((resolve) => flooding.socket.once('disconnect', resolve));
+      for (let sent = 0; sent < 2_000; sent++) send(flooding);
+      expect(await cut).toBe('transport close');
+      producer.stream(id).say(token('all of it'), DONE);
+      await watching.ended(id);
+      expect(textOf(watching.eventsOf(id))).toBe('all of it');
+      watching.close();
+    });
+
+    it('garbage: a packet that is none closes that connection alone', async () => {
+      const watching = await connectSocket(url);
+      for (const garbage of ['9', '2{', '2["join"', '2["disconnect"]', '5x-["join"]', '\u0000', Buffer.from('bytes that no packet announced')]) {
+        const bad = await connectSocket(url, { transports: ['websocket'] });
+        const cut = new Promise<string>((resolve) => bad.socket.once('disconnect', resolve));
+        bad.socket.io.engine.write(garbage);
+        expect(await cut).toBe('transport close');
+      }
+      expect(await watching.ask('leave', LEAVE)).toEqual({ ok: true });
+      watching.close();
+    });
   });
 
   it('farewell: clients are cut in a way after which they reconnect by themselves', async () => {

@@ -7,6 +7,7 @@ import { parsePosition } from '#streams';
 import { Relays } from '../../relay/relays.js';
 import { Sessions } from '../../sessions/sessions.js';
 import { answer } from './answer.js';
+import { closeFlooding, refuseFlooding } from './flood-guard.js';
 import { SocketIoSessionChannel, type WatchedStreams, answerSessions } from './session-events.js';
 import { type MeshServer, type MeshSocket, SocketIoTransport, SocketIoViewer } from './socketio-viewer.js';
 
@@ -27,8 +28,10 @@ export class SocketIoDoor {
 
   /** Answers every socket of `server` from now on. */
   open(server: MeshServer): void {
+    closeFlooding(server);
     const channel = new SocketIoSessionChannel(server);
     server.on('connection', (socket) => {
+      refuseFlooding(socket);
       const streams = this.#welcome(socket);
       answerSessions(socket, this.sessions, channel, streams);
     });
@@ -38,7 +41,10 @@ export class SocketIoDoor {
   #welcome(socket: MeshSocket): WatchedStreams {
     /** How each stream that this socket watches is left. */
     const watched = new Map<string, () => void>();
+    /** The latest join of a stream that is not answered yet. */
+    const joining = new Map<string, Promise<unknown>>();
     const refuseTooMany = () => {
+      this.relays.refuseIfCrowded();
       if (watched.size < MAX_STREAMS_PER_SOCKET) return;
       throw new MeshError('too_many_requests', `One connection may watch ${MAX_STREAMS_PER_SOCKET} streams at once.`);
     };
@@ -47,7 +53,7 @@ export class SocketIoDoor {
       watched.delete(streamId);
     };
     const join = async (streamId: string, after?: Head) => {
-      const relay = await this.relays.get(streamId);
+      const relay = await this.relays.get(streamId, after);
       if (!socket.connected) throw new MeshError('cancelled', 'The connection has closed.'); // Nothing would ever say that it left.
       leave(streamId);
       refuseTooMany();
@@ -68,8 +74,15 @@ export class SocketIoDoor {
       setImmediate(() => streams.watch(created.id));
       return created;
     });
-    answer(socket, 'join', JoinStream, ({ streamId, after }) => join(streamId, after === undefined ? undefined : parsePosition(after)));
+    answer(socket, 'join', JoinStream, ({ streamId, after }) => {
+      const joined = join(streamId, after === undefined ? undefined : parsePosition(after)).finally(() => {
+        if (joining.get(streamId) === joined) joining.delete(streamId);
+      });
+      joining.set(streamId, joined);
+      return joined;
+    });
     answer(socket, 'leave', LeaveStream, async ({ streamId }) => {
+      await Promise.allSettled([joining.get(streamId)]); // Otherwise it would join after it has left.
       leave(streamId);
       return {};
     });
