@@ -4,7 +4,7 @@ import { NO_NCHAN, hasNchan } from './nchan.mjs';
 import { cpuText, latencyOfRounds, medians, watchMesh, watchNchan, watchPlain } from './watched.mjs';
 import { withMesh } from './with-mesh.mjs';
 
-const LOAD = { viewers: 1_000, tokens: 500, rate: 100 };
+const LOAD = { viewers: 1_000, tokens: 400, rate: 100 };
 /** All take turns, so that a machine's mood meets them alike; figures are medians over the rounds. */
 const ROUNDS = 3;
 /** Viewers with the clients that people use, beside the thousand. */
