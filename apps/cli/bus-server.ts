@@ -1,13 +1,15 @@
 /** Where the bus comes from: a NATS server that exists, our broker in this process, or a nats-server as a child. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { startBroker } from '#broker';
+import { type Broker, startBroker } from '#broker';
 import { startNatsServer } from '#bus';
 import type { LoadedConfig } from '#config';
 
 export interface BusServer {
   readonly url: string;
   readonly token: string | undefined;
+  /** Ours, where it is. */
+  readonly broker?: Broker;
   /** What was chosen and why, a sentence for a person. */
   readonly reason: string;
   close(): Promise<void>;
@@ -24,5 +26,5 @@ export async function provideBus({ bus, dataDir }: LoadedConfig): Promise<BusSer
   }
   const token = bus.token ?? randomBytes(24).toString('base64url');
   const broker = await startBroker({ token });
-  return { url: broker.url, token, reason: `built-in NATS broker at ${broker.url} (no NATS_URL is set)`, close: () => broker.close() };
+  return { url: broker.url, token, broker, reason: `built-in NATS broker at ${broker.url} (no NATS_URL is set)`, close: () => broker.close() };
 }

@@ -1,4 +1,5 @@
 /** Starts a mesh in this process for a command, tells a view how it goes, and says when it is ready. */
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bus, connectBus } from '#bus';
 import type { ConfigLoaded } from '#config';
@@ -27,15 +28,17 @@ export interface LaunchOptions {
 const HARDWARE_PATIENCE_MS = 2_000;
 
 /** @throws MeshError of whatever can't start; nothing is left running then. */
-export async function launchMesh({ loaded: { config, file, notices }, view, logFormat }: LaunchOptions): Promise<LaunchedMesh> {
+export async function launchMesh({ loaded: { config: loaded, file, notices }, view, logFormat }: LaunchOptions): Promise<LaunchedMesh> {
+  const { operatorToken = randomBytes(24).toString('base64url') } = loaded.gateway;
+  const config = { ...loaded, gateway: { ...loaded.gateway, operatorToken } };
   const log = (app: AppName) => new Logger({ app, level: config.log.level, format: logFormat });
   const readiness = new Readiness();
   let hardwareTold: () => void = () => undefined;
   const hardware = new Promise<void>((resolve) => (hardwareTold = resolve));
   let listener: Bus | undefined;
-  const listen = async ({ url, token, reason }: BusServer) => {
+  const listen = async ({ url, token, broker, reason }: BusServer) => {
     view.tell({ what: 'bus', url, reason });
-    listener = await connectBus({ url, token, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
+    listener = await connectBus({ url, token, broker, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
     listener.subscribe(
       HardwareChanged,
       (seen) => {
@@ -57,8 +60,8 @@ export async function launchMesh({ loaded: { config, file, notices }, view, logF
   view.tell({ what: 'config', file, notices });
   try {
     const mesh = await startMesh(config, { log, bus: listen });
-    view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port });
-    await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString() });
+    view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port, keeps: mesh.keeps });
+    await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString(), operatorToken });
     const ready = readiness.reached.then(async () => {
       await Promise.race([hardware, sleep(HARDWARE_PATIENCE_MS, undefined, { ref: false })]);
       const models = await new GatewayClient(mesh.url).models();

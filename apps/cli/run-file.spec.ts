@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readRunFile, removeRunFile, writeRunFile } from './run-file.js';
 
-const RUN = { pid: process.pid, url: 'http://127.0.0.1:11435', version: '0.1.0', startedAt: '2026-01-01T00:00:00.000Z' };
+const RUN = { pid: process.pid, url: 'http://127.0.0.1:11435', version: '0.1.0', startedAt: '2026-01-01T00:00:00.000Z', operatorToken: 'o'.repeat(32) };
 
 let folder: string;
 let dataDir: string;

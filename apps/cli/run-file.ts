@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-const RunFile = z.object({ pid: z.int().positive(), url: z.url(), version: z.string(), startedAt: z.iso.datetime() });
+const RunFile = z.object({ pid: z.int().positive(), url: z.url(), version: z.string(), startedAt: z.iso.datetime(), operatorToken: z.string() });
 export type RunFile = z.infer<typeof RunFile>;
 
 function pathIn(dataDir: string): string {

@@ -10,8 +10,13 @@ import { type FrameContent, framesOfLine } from './frames-of-line.js';
 
 /** A first token later than this is announced by a `loading` frame. */
 const LOADING_AFTER_MS = 200;
-/** Frames closer together than this travel in one message, in milliseconds; a frame that comes later goes at once. */
+/**
+ * Frames closer together than this travel in one message, in milliseconds; a frame that comes later goes at once. When a
+ * message has carried so many frames, the answer is faster than any eye: then a message a screen refresh is enough.
+ */
 const GATHER_MS = 4;
+const FAST_GATHER_MS = 16;
+const FAST_FRAMES = 4;
 /** Characters of text one stream may produce; past it the stream ends with an error. */
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 /** Frames of one replay answer, and its share of what the bus takes; the asker comes back for more. */
@@ -40,6 +45,7 @@ export class StreamProducer {
   /** How many frames are out, and when the last message went. */
   #published = 0;
   #publishedAt = -Infinity;
+  #fast = false;
   #gatheredBytes = 0;
   #gathering: NodeJS.Timeout | undefined;
   #stopWith: FrameContent | undefined;
@@ -50,7 +56,7 @@ export class StreamProducer {
     this.#identity = identity;
     this.#served = [
       bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id: identity.id }),
-      bus.serve(StreamCancel, ({ ownerTokenHash }) => this.#cancel(ownerTokenHash), { id: identity.id }),
+      bus.serve(StreamCancel, (by) => this.#cancelFor('operator' in by ? undefined : by.ownerTokenHash), { id: identity.id }),
     ];
   }
 
@@ -63,13 +69,14 @@ export class StreamProducer {
   }
 
   /** Publishes what `lines` yields; settles, never rejects, when the terminal frame is out. */
-  async run(lines: (signal: AbortSignal) => AsyncIterable<InferenceLine>): Promise<void> {
+  async run(answer: (signal: AbortSignal) => AsyncIterable<InferenceLine[]>): Promise<void> {
     const loading = setTimeout(() => {
       if (this.#frames.length === 0) this.#publish({ kind: 'loading', model: this.#identity.model });
     }, LOADING_AFTER_MS);
     try {
-      for await (const line of lines(this.#abort.signal)) {
-        for (const content of framesOfLine(line)) this.#take(content);
+      for await (const lines of answer(this.#abort.signal)) {
+        for (const line of lines) for (const content of framesOfLine(line)) this.#take(content);
+        this.#sendSoon();
         if (this.#ended) return;
       }
       throw new MeshError('engine_eof', 'The engine ended the answer without finishing it.');
@@ -85,6 +92,11 @@ export class StreamProducer {
     this.#stop({ kind: 'error', error: error.toJSON() });
   }
 
+  /** Ends a live stream as its owner would. */
+  cancel(): void {
+    this.#stop({ kind: 'done', finishReason: 'cancelled', counters: {} });
+  }
+
   /** Stops answering for this stream. */
   async dispose(): Promise<void> {
     await Promise.all(this.#served.map((subscription) => subscription.drain()));
@@ -93,10 +105,16 @@ export class StreamProducer {
   #take(content: FrameContent): void {
     if ('text' in content) this.#characters += content.text.length;
     if (this.#characters > MAX_CHARACTERS) throw new MeshError('engine_error', `The answer exceeds ${MAX_CHARACTERS} characters.`);
-    this.#publish(content);
+    this.#number(content);
   }
 
   #publish(content: FrameContent): void {
+    this.#number(content);
+    this.#sendSoon();
+  }
+
+  /** Makes the next frame; it waits until the whole of what the engine wrote together is numbered. */
+  #number(content: FrameContent): void {
     if (this.#ended) return;
     const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...content };
     const bytes = bytesOf(frame);
@@ -104,9 +122,13 @@ export class StreamProducer {
     this.#gatheredBytes += bytes;
     this.#frames.push(frame);
     this.#ended = frame.kind === 'done' || frame.kind === 'error';
-    const waitMs = this.#publishedAt + GATHER_MS - performance.now();
-    const full = this.#gatheredBytes > (this.#bus.maxPayloadBytes * MESSAGE_SHARE) / 2;
-    if (this.#ended || waitMs <= 0 || full) this.#send();
+    if (this.#gatheredBytes > (this.#bus.maxPayloadBytes * MESSAGE_SHARE) / 2) this.#send();
+  }
+
+  #sendSoon(): void {
+    if (this.#published === this.#frames.length) return;
+    const waitMs = this.#publishedAt + (this.#fast ? FAST_GATHER_MS : GATHER_MS) - performance.now();
+    if (this.#ended || waitMs <= 0) this.#send();
     else this.#gathering ??= setTimeout(() => this.#send(), waitMs);
   }
 
@@ -115,6 +137,7 @@ export class StreamProducer {
     this.#gathering = undefined;
     const frames = this.#frames.slice(this.#published);
     this.#published = this.#frames.length;
+    this.#fast = frames.length >= FAST_FRAMES;
     this.#gatheredBytes = 0;
     this.#publishedAt = performance.now();
     this.#bus.publish(StreamFrames, frames, { id: this.id });
@@ -126,13 +149,18 @@ export class StreamProducer {
     this.#abort.abort();
   }
 
-  #cancel(ownerTokenHash: string): Record<string, never> {
-    const [given, expected] = [Buffer.from(ownerTokenHash), Buffer.from(this.#identity.ownerTokenHash)];
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+  /** @param ownerTokenHash undefined for an operator */
+  #cancelFor(ownerTokenHash: string | undefined): Record<string, never> {
+    if (ownerTokenHash !== undefined && !this.#isOwner(ownerTokenHash)) {
       throw new MeshError('forbidden', 'Only the owner of this stream may cancel it: send the ownerToken that its creator got.');
     }
-    this.#stop({ kind: 'done', finishReason: 'cancelled', counters: {} });
+    this.cancel();
     return {};
+  }
+
+  #isOwner(tokenHash: string): boolean {
+    const [given, expected] = [Buffer.from(tokenHash), Buffer.from(this.#identity.ownerTokenHash)];
+    return given.length === expected.length && timingSafeEqual(given, expected);
   }
 
   #replay(after: Head): { model: string; frames: Frame[]; head: Head; more: boolean } {

@@ -60,10 +60,10 @@ export class Pulls implements OnApplicationShutdown {
     let publishedAt = -Infinity;
     try {
       let succeeded = false;
-      for await (const line of (await this.#engine.client()).pull(model, signal)) {
+      for await (const lines of (await this.#engine.client()).pull(model, signal)) {
         const now = performance.now();
-        meter.take(line, now);
-        succeeded = line.status === 'success';
+        for (const line of lines) meter.take(line, now);
+        succeeded = lines.at(-1)?.status === 'success';
         this.#progress.set(model, { node: this.#bus.node, model, status: 'pulling', ...meter.progress });
         if (now - publishedAt < EVENT_INTERVAL_MS) continue;
         publishedAt = now;

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createTokenCheck } from './connect-options.js';
 import { Exchange } from './exchange.js';
+import { LocalClient } from './local-client.js';
 import { type BrokerEvent, type BrokerOptions, resolveLimits } from './options.js';
 import { Session, type SessionHost } from './session.js';
 import { createTcpLink } from './tcp-link.js';
@@ -34,6 +35,8 @@ export interface Broker {
   readonly url: string;
   readonly port: number;
   stats(): BrokerStats;
+  /** A client in this process, trusted and without a socket; it ends with the broker, or by its own `close`, and `onClosed` is told. */
+  join(onClosed: () => void): LocalClient;
   /** Sends what is pending, ends every connection and frees the port; answers when all of it is done, however often it is called. */
   close(): Promise<void>;
 }
@@ -44,6 +47,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const host = options.host ?? '127.0.0.1';
   const exchange = new Exchange();
   const sessions = new Map<Socket, Session>();
+  const locals = new Set<LocalClient>();
   const serverId = createServerId();
   let totalConnections = 0;
   let closing: Promise<void> | undefined;
@@ -101,6 +105,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     // The server may report itself closed before its sockets do.
     const gone = [...sessions.keys()].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
     for (const session of sessions.values()) session.end();
+    for (const local of locals) local.close();
     const timer = setTimeout(() => {
       for (const socket of sessions.keys()) socket.destroy();
     }, CLOSE_GRACE_MS);
@@ -111,7 +116,16 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   return {
     url: `nats://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     port: address.port,
-    stats: () => ({ connections: sessions.size, totalConnections, subscriptions: exchange.subscriptions, ...exchange.traffic }),
+    stats: () => ({ connections: sessions.size + locals.size, totalConnections, subscriptions: exchange.subscriptions, ...exchange.traffic }),
+    join: (onClosed) => {
+      totalConnections += 1;
+      const local = new LocalClient(exchange, limits.maxPayload, () => {
+        locals.delete(local);
+        onClosed();
+      });
+      locals.add(local);
+      return local;
+    },
     close: () => (closing ??= close()),
   };
 }

@@ -41,7 +41,7 @@ export interface Traffic {
 export class Exchange {
   readonly traffic: Traffic = { inMsgs: 0, inBytes: 0, outMsgs: 0, outBytes: 0, slowConsumers: 0 };
   readonly #index = new InterestIndex<Subscription>();
-  readonly #dirty = new Set<Peer>();
+  #dirty = new Set<Peer>();
   #scheduled: NodeJS.Immediate | undefined;
 
   get subscriptions(): number {
@@ -92,8 +92,9 @@ export class Exchange {
   flush(): void {
     if (this.#scheduled !== undefined) clearImmediate(this.#scheduled);
     this.#scheduled = undefined;
-    for (const peer of this.#dirty) peer.flush();
-    this.#dirty.clear();
+    const dirty = this.#dirty;
+    this.#dirty = new Set(); // A peer in this process may publish while it is flushed: that is the next tick's.
+    for (const peer of dirty) peer.flush();
   }
 
   #deliver(subscription: Subscription, publication: Publication, from: Peer): boolean {

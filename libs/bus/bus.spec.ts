@@ -1,4 +1,4 @@
-/** The bus on real servers: what an app is promised of calls, events, drains and reconnects, the same on our broker and on nats-server. */
+/** The bus on real servers: what an app is promised of calls, events, drains and reconnects, the same on our broker, with a socket and without, and on nats-server. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -22,14 +22,14 @@ async function failure(call: Promise<unknown>): Promise<MeshError> {
   return thrown;
 }
 
-describe.each([embeddedBroker, natsServer])('bus on $name', ({ missing, start }) => {
+describe.each([{ ...embeddedBroker, local: false }, { ...natsServer, local: false }, { ...embeddedBroker, name: 'embedded broker, without a socket', local: true }])('bus on $name', ({ missing, start, local }) => {
   const test = missing === undefined ? it : it.skip;
   const warnings: string[] = [];
   let server: RunningServer;
   let open: Bus[] = [];
 
   async function join(app: AppName, node = 'here'): Promise<Bus> {
-    const bus = await connectBus({ url: server.url, app, node, root: 'spec', log: { warn: (message) => void warnings.push(message) } });
+    const bus = await connectBus({ url: server.url, broker: local ? server.broker : undefined, app, node, root: 'spec', log: { warn: (message) => void warnings.push(message) } });
     open.push(bus);
     return bus;
   }
@@ -283,6 +283,40 @@ describe.each([embeddedBroker, natsServer])('bus on $name', ({ missing, start })
     server_.publish(Said, { text: 'nobody hears this, and nothing breaks' });
     expect(await failure(server_.call(Double, { n: 1 }))).toMatchObject({ code: 'unavailable' });
   });
+
+  if (!local) return;
+
+  test('close: the broker that ends takes its clients with it; who waits is told', async () => {
+    const own = await start();
+    const connected = async (app: AppName) => connectBus({ ...own, app, node: 'here', root: 'spec', log: { warn: () => undefined } });
+    const [server_, caller] = [await connected('model-manager'), await connected('gateway')];
+    server_.serve(Double, () => new Promise(() => undefined));
+    const answer = failure(caller.call(Double, { n: 1 }));
+    await own.stop();
+    expect(await answer).toMatchObject({ code: 'unavailable' });
+    await eventually(() => !caller.connected);
+    expect(await failure(caller.call(Double, { n: 1 }))).toMatchObject({ code: 'unavailable' });
+  });
+
+  test('sockets: a client of the same broker that has one hears and answers', async () => {
+    const inside = await join('model-manager');
+    const outside = await connectBus({ url: server.url, app: 'gateway', node: 'here', root: 'spec', log: { warn: () => undefined } });
+    open.push(outside);
+    const heard: string[] = [];
+    outside.subscribe(Said, ({ text }) => void heard.push(text));
+    outside.serve(Trace, (_request, { traceparent = '' }) => ({ traceparent }));
+    inside.serve(Double, ({ n }) => ({ n: 2 * n }));
+    await outside.flush();
+    inside.publish(Said, { text: 'across' });
+    expect(await outside.call(Double, { n: 4 })).toEqual({ n: 8 });
+    expect((await inside.call(Trace, {})).traceparent).toMatch(/^00-/);
+    await eventually(() => heard.length > 0);
+    expect(heard).toEqual(['across']);
+  });
+});
+
+describe.each([embeddedBroker, natsServer])('connection to $name', ({ missing, start }) => {
+  const test = missing === undefined ? it : it.skip;
 
   test('reconnect: subscriptions are there again, listeners are told, and calls work', async () => {
     const own = await start();

@@ -1,16 +1,16 @@
 /** An app's place on the bus: typed publish, call, subscribe and serve over one NATS connection. */
 import {
+  ClosedConnectionError,
   ConnectionError,
   InvalidArgumentError,
-  type Msg,
-  type NatsConnection,
   NoRespondersError,
   RequestError,
-  type Subscription as NatsSubscription,
   TimeoutError,
 } from '@nats-io/transport-node';
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
+import type { BusConnection, BusMessage } from './connection.js';
+import type { Storage } from './storage/bucket.js';
 import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
@@ -51,25 +51,37 @@ export interface BusLog {
   warn(message: string): void;
 }
 
+export interface BusOptions {
+  /** First token of every subject. */
+  readonly root: string;
+  readonly log: BusLog;
+  /** Finds out where on this bus, or beside it, what must last is kept. */
+  readonly openStorage: () => Promise<Storage>;
+}
+
 export class Bus {
   readonly stats: BusStats = { invalidMessages: 0, failedHandlers: 0, reconnects: 0 };
-  readonly #connection: NatsConnection;
+  readonly #connection: BusConnection;
   readonly #root: string;
+  readonly #openStorage: () => Promise<Storage>;
   readonly #log: BusLog;
   readonly #onReconnect = new Set<() => void>();
   readonly #subscriptions = new Set<Subscription>();
+  /** What this turn of the event loop has published. */
+  #outgoing: [subject: string, bytes: Uint8Array][] = [];
   #connected = true;
   #closing: Promise<void> | undefined;
 
   constructor(
-    connection: NatsConnection,
+    connection: BusConnection,
     /** This app's name, its queue group. */
     readonly app: AppName,
     /** This machine's name on the bus. */
     readonly node: string,
-    { root, log }: { root: string; log: BusLog },
+    { root, log, openStorage }: BusOptions,
   ) {
     this.#connection = connection;
+    this.#openStorage = openStorage;
     this.#root = root;
     this.#log = log;
     void this.#watch();
@@ -92,7 +104,8 @@ export class Bus {
   publish<E extends MeshEvent>(event: E, payload: z.input<E['payload']>, target: Target = {}): void {
     const bytes = encodePayload(payload);
     if (bytes.length > this.maxPayloadBytes) throw this.#tooLarge('event', bytes.length);
-    if (!this.#connection.isClosed()) this.#connection.publish(this.#subject(event, target), bytes);
+    this.#outgoing.push([this.#subject(event, target), bytes]);
+    if (this.#outgoing.length === 1) setImmediate(() => this.#sendOutgoing());
   }
 
   /**
@@ -123,20 +136,23 @@ export class Bus {
     handler: (payload: z.output<E['payload']>, node: string) => void | Promise<void>,
     target: Target = { node: '*' },
   ): Subscription {
-    return this.#receive(this.#subject(event, { node: '*', ...target }), undefined, async (message) => {
+    return this.#receive(this.#subject(event, { node: '*', ...target }), undefined, (message) => {
       let payload: z.output<E['payload']>;
       try {
         payload = parseOrThrow(event.payload, decodePayload(message.data), event.name) as z.output<E['payload']>;
       } catch (thrown) {
         this.#refuse(message.subject, thrown);
-        return;
+        return undefined;
       }
-      try {
-        const heard = handler(payload, event.scope === 'node' ? (message.subject.split('.')[1] ?? '') : '');
-        if (heard) await heard;
-      } catch (thrown) {
+      const failed = (thrown: unknown) => {
         this.stats.failedHandlers++;
         this.#log.warn(`${this.app}: handling ${message.subject} failed: ${MeshError.from(thrown).message}`);
+      };
+      try {
+        return handler(payload, event.scope === 'node' ? (message.subject.split('.')[1] ?? '') : '')?.catch(failed);
+      } catch (thrown) {
+        failed(thrown);
+        return undefined;
       }
     });
   }
@@ -172,8 +188,17 @@ export class Bus {
     this.#onReconnect.add(listener);
   }
 
+  /**
+   * Chooses where what must last is kept: in JetStream if the server has it, else in this process's memory.
+   * @throws MeshError `unavailable` when there is a JetStream that does not answer.
+   */
+  openStorage(): Promise<Storage> {
+    return this.#openStorage();
+  }
+
   /** Sends what is buffered and waits until the server has it. */
   async flush(): Promise<void> {
+    this.#sendOutgoing();
     await this.#connection.flush();
   }
 
@@ -183,6 +208,7 @@ export class Bus {
   }
 
   async #close(): Promise<void> {
+    this.#sendOutgoing();
     this.#onReconnect.clear();
     if (this.connected) {
       await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
@@ -191,12 +217,21 @@ export class Bus {
     await this.#connection.close();
   }
 
+  /** All of a turn in one write: of many streams at once it is the writes, and the readers they wake, that cost. Order is kept. */
+  #sendOutgoing(): void {
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    if (this.#connection.isClosed()) return;
+    for (const [subject, bytes] of outgoing) this.#connection.publish(subject, bytes);
+  }
+
   #subject(message: Rpc | MeshEvent, target: Target): string {
     return subjectOf(message, { root: this.#root, node: this.node, ...target });
   }
 
-  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<Msg> {
+  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<BusMessage> {
     if (signal?.aborted) throw new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason });
+    this.#sendOutgoing();
     const headers = requestHeaders(deadlineMs, traceparent);
     const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers });
     const settled = new AbortController();
@@ -210,7 +245,7 @@ export class Bus {
     }
   }
 
-  #decode(message: Msg): unknown {
+  #decode(message: BusMessage): unknown {
     try {
       return decodePayload(message.data);
     } catch (cause) {
@@ -219,8 +254,9 @@ export class Bus {
   }
 
   /** Answers with a reply, or with the error that took its place. */
-  #respond(message: Msg, answer: unknown): void {
+  #respond(message: BusMessage, answer: unknown): void {
     if (this.#connection.isClosed()) return; // Whoever asked is told by the server that nobody is here.
+    this.#sendOutgoing();
     const payload = encodePayload(answer);
     if (payload.length > this.maxPayloadBytes) this.#respond(message, this.#tooLarge('answer', payload.length));
     else message.respond(payload, answer instanceof MeshError ? { headers: failureHeaders(answer) } : undefined);
@@ -231,16 +267,18 @@ export class Bus {
     return new MeshError('payload_too_large', `The ${what} has ${bytes} bytes; the bus takes at most ${maxBytes}, headers included.`, { details: { bytes, maxBytes } });
   }
 
-  #receive(subject: string, queue: string | undefined, handle: (message: Msg) => Promise<void>): Subscription {
+  #receive(subject: string, queue: string | undefined, handle: (message: BusMessage) => Promise<void> | void): Subscription {
     const inFlight = new Set<Promise<void>>();
-    const subscription: NatsSubscription = this.#connection.subscribe(subject, {
+    const subscription = this.#connection.subscribe(subject, {
       ...(queue !== undefined && { queue }),
       callback: (error, message) => {
         if (error) {
           this.#log.warn(`${this.app}: subscription to ${subject}: ${error.message}`);
           return;
         }
-        const handling = handle(message)
+        const handled = handle(message);
+        if (!handled) return; // Most frames are: nothing to wait for.
+        const handling = handled
           .catch((thrown: unknown) => this.#log.warn(`${this.app}: handling ${message.subject} failed: ${MeshError.from(thrown).message}`))
           .finally(() => inFlight.delete(handling));
         inFlight.add(handling);
@@ -312,7 +350,7 @@ function callError(thrown: unknown, rpc: Rpc, node: string, deadlineMs: number):
   if (cause instanceof TimeoutError) {
     return new MeshError('deadline_exceeded', `The ${where} did not answer within ${deadlineMs} ms.`, { details, cause: thrown });
   }
-  if (cause instanceof ConnectionError) return new MeshError('unavailable', `The bus is not connected: ${cause.message}.`, { details, cause: thrown });
+  if (cause instanceof ConnectionError || cause instanceof ClosedConnectionError) return new MeshError('unavailable', `The bus is not connected: ${cause.message}.`, { details, cause: thrown });
   return new MeshError('unavailable', `Asking the ${where} failed: ${thrown instanceof Error ? thrown.message : String(thrown)}.`, {
     details,
     cause: thrown,

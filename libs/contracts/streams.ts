@@ -47,9 +47,18 @@ export const StreamReplay = rpc(
   z.object({ model: z.string(), frames: z.array(Frame), head: Head, more: z.boolean() }),
   { scope: 'mesh' },
 );
-/** Ends a stream and the engine's work on it; needs the owner's token (its SHA-256, hex, as given at the start). */
-export const StreamCancel = rpc('stream.{id}.cancel', 'model-manager', z.object({ ownerTokenHash: z.string() }), z.object({}), {
-  scope: 'mesh',
-});
+/**
+ * Ends a stream and the engine's work on it: for its owner (the SHA-256 of the token, hex, as given at the start), or for an
+ * operator, whom the gateway has recognised.
+ */
+export const StreamCancel = rpc(
+  'stream.{id}.cancel',
+  'model-manager',
+  z.union([z.strictObject({ ownerTokenHash: z.string() }), z.strictObject({ operator: z.literal(true) })]),
+  z.object({}),
+  { scope: 'mesh' },
+);
+/** Every second: the live streams that a gateway has viewers of. */
+export const StreamsWatched = event('streams.watched', z.object({ ids: z.array(StreamId) }), { scope: 'mesh' });
 /** Every second: the head of each live or recently ended stream of this node. */
 export const StreamBeat = event('streams.beat', z.object({ heads: z.record(StreamId, Head) }));

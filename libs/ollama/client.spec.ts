@@ -13,9 +13,9 @@ beforeEach(async () => {
 });
 afterEach(() => engine.close());
 
-async function collect(lines: AsyncIterable<InferenceLine>): Promise<InferenceLine[]> {
+async function collect(answer: AsyncIterable<InferenceLine[]>): Promise<InferenceLine[]> {
   const all: InferenceLine[] = [];
-  for await (const line of lines) all.push(line);
+  for await (const lines of answer) all.push(...lines);
   return all;
 }
 

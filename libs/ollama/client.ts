@@ -3,7 +3,7 @@ import { MeshError } from '#contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { jsonLines } from './ndjson.js';
-import { FailureBody, InferenceLine, PullLine, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
+import { InferenceLine, PullLine, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
 
 /** A stream may pause for as long as a model loads or a prompt is read; the caller's signal bounds it instead. */
 const ENGINE = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 } });
@@ -44,30 +44,44 @@ export class OllamaClient {
     await this.#text('DELETE', '/api/delete', { model }, signal);
   }
 
-  /** The engine's progress lines; ends after `success`. Leaving the loop drops the connection, which ends the engine's download. */
-  async *pull(model: string, signal: AbortSignal): AsyncGenerator<PullLine> {
-    yield* this.#lines('/api/pull', { model, stream: true }, PullLine, signal);
+  /**
+   * The engine's progress lines, as many at a time as arrived together; ends after `success`. Leaving the loop drops the
+   * connection, which ends the engine's download.
+   */
+  pull(model: string, signal: AbortSignal): AsyncGenerator<PullLine[]> {
+    return this.#lines('/api/pull', { model, stream: true }, PullLine, signal);
   }
 
-  /** The lines of a chat as they come; aborting drops the connection, which stops the engine's work on it. */
-  async *chat(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine> {
-    yield* this.#lines('/api/chat', { ...body, stream: true }, InferenceLine, signal);
+  /**
+   * The lines of a chat, as many at a time as arrived together; aborting drops the connection, which stops the engine's work
+   * on it.
+   */
+  chat(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine[]> {
+    return this.#lines('/api/chat', { ...body, stream: true }, InferenceLine, signal);
   }
 
   /** As chat, for a bare prompt. */
-  async *generate(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine> {
-    yield* this.#lines('/api/generate', { ...body, stream: true }, InferenceLine, signal);
+  generate(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine[]> {
+    return this.#lines('/api/generate', { ...body, stream: true }, InferenceLine, signal);
   }
 
-  async *#lines<Schema extends z.ZodType>(path: string, body: object, schema: Schema, signal: AbortSignal): AsyncGenerator<z.output<Schema>> {
+  async *#lines<Schema extends z.ZodType>(path: string, body: object, schema: Schema, signal: AbortSignal): AsyncGenerator<z.output<Schema>[]> {
     const response = await this.#send('POST', path, body, signal);
     try {
-      for await (const line of jsonLines(response.body)) {
-        const failure = FailureBody.safeParse(line);
-        if (failure.success) throw engineError(failure.data.error);
-        const parsed = schema.safeParse(line);
-        if (!parsed.success) throw unexpected(path);
-        yield parsed.data;
+      for await (const values of jsonLines(response.body)) {
+        const lines: z.output<Schema>[] = [];
+        let failure: MeshError | undefined;
+        for (const value of values) {
+          const parsed = schema.safeParse(value);
+          if (parsed.success && !isFailure(value)) {
+            lines.push(parsed.data);
+            continue;
+          }
+          failure = isFailure(value) ? engineError(value.error) : unexpected(path);
+          break;
+        }
+        if (lines.length > 0) yield lines;
+        if (failure) throw failure;
       }
     } catch (thrown) {
       throw transportError(thrown, this.url, signal);
@@ -125,8 +139,8 @@ async function readError(response: Dispatcher.ResponseData): Promise<string> {
     if (bytes > MAX_ERROR_BYTES) break;
   }
   const text = Buffer.concat(chunks).toString('utf8');
-  const body = FailureBody.safeParse(jsonOf(text));
-  return body.success ? body.data.error : text.trim(); // Some of Ollama's errors are plain text.
+  const body = jsonOf(text);
+  return isFailure(body) ? body.error : text.trim(); // Some of Ollama's errors are plain text.
 }
 
 /** The JSON value that `text` is, or undefined. */
@@ -144,6 +158,10 @@ function statusError(status: number, message: string): MeshError {
   if (status === 503) return new MeshError('engine_busy', message || 'The engine is busy.', { details });
   if (status === 400) return new MeshError('invalid_request', message || 'The engine refused the request.', { details });
   return new MeshError('engine_error', message || `The engine answered with status ${status}.`, { details });
+}
+
+function isFailure(value: unknown): value is { error: string } {
+  return typeof value === 'object' && value !== null && 'error' in value && typeof value.error === 'string';
 }
 
 /** An `{error}` line inside a running answer. A dead runner is worth another try: the engine loads the model again. */

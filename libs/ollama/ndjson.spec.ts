@@ -10,7 +10,7 @@ async function* cut(bytes: Buffer, cuts: readonly number[]): AsyncGenerator<Buff
 
 async function collect(chunks: AsyncIterable<Buffer>): Promise<unknown[]> {
   const values: unknown[] = [];
-  for await (const value of jsonLines(chunks)) values.push(value);
+  for await (const some of jsonLines(chunks)) values.push(...some);
   return values;
 }
 

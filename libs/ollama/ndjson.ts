@@ -6,13 +6,15 @@ const MAX_LINE_BYTES = 16 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /**
- * The JSON values of newline-delimited JSON, each as soon as its line is complete; a last line without newline counts.
+ * The JSON values of newline-delimited JSON, as many at a time as one chunk completes, so that fast answers cost one wait a
+ * chunk and not one a line; a last line without newline counts. Those before a bad line are told before it throws.
  * @throws MeshError `engine_error` for a line that is no JSON or longer than 16 MiB.
  */
-export async function* jsonLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<unknown> {
+export async function* jsonLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<unknown[]> {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
   for await (const chunk of chunks) {
+    const values: unknown[] = [];
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
       const line = chunk.subarray(start, end);
@@ -20,8 +22,15 @@ export async function* jsonLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<
       const whole = pending.length === 0 ? line : Buffer.concat([...pending, line]);
       pending = [];
       pendingBytes = 0;
-      if (whole.length > 0) yield parseLine(whole);
+      if (whole.length === 0) continue;
+      const value = parseLine(whole);
+      if (value instanceof MeshError) {
+        if (values.length > 0) yield values;
+        throw value;
+      }
+      values.push(value);
     }
+    if (values.length > 0) yield values;
     if (start < chunk.length) {
       pending.push(chunk.subarray(start));
       pendingBytes += chunk.length - start;
@@ -29,13 +38,16 @@ export async function* jsonLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<
     }
   }
   const rest = Buffer.concat(pending);
-  if (rest.length > 0) yield parseLine(rest);
+  if (rest.length === 0) return;
+  const value = parseLine(rest);
+  if (value instanceof MeshError) throw value;
+  yield [value];
 }
 
 function parseLine(line: Buffer): unknown {
   try {
     return JSON.parse(line.toString('utf8'));
   } catch (cause) {
-    throw new MeshError('engine_error', `The engine sent a line that is no JSON: ${line.subarray(0, 200).toString('utf8')}`, { cause });
+    return new MeshError('engine_error', `The engine sent a line that is no JSON: ${line.subarray(0, 200).toString('utf8')}`, { cause });
   }
 }

@@ -61,5 +61,3 @@ export const InferenceLine = Counters.extend({
   done_reason: z.string().optional(),
 });
 export type InferenceLine = z.output<typeof InferenceLine>;
-
-export const FailureBody = z.object({ error: z.string() });

@@ -1,4 +1,6 @@
 /** The engine dies or is told to stop in the middle of answers: viewers are told exactly once, and the mesh goes on. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ramble, answerTo } from '../support/answers.js';
@@ -99,6 +101,16 @@ const QUESTION = 'What is NATS?';
       expect(textOf(events)).toBe(text);
     }
     client.close();
+  });
+
+  it('cancelling: the operator, whose token only the user can read, needs no token of the stream', async () => {
+    const { id } = await createStream(mesh.url, ramble());
+    const { operatorToken } = JSON.parse(await readFile(join(mesh.dataDir, 'run.json'), 'utf8')) as { operatorToken: string };
+    const cancel = (token: string) => ask(`${mesh.url}/streams/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${token}` } });
+    expect((await cancel(`${operatorToken}x`)).status).toBe(403);
+    expect((await cancel(operatorToken)).status).toBe(204);
+    await readSse(`${mesh.url}/streams/${id}`); // To its end.
+    expect(await viewOf(mesh.url, id)).toMatchObject({ done: { finishReason: 'cancelled' } });
   });
 
   it('cancelling: a stream that has ended stays as it is', async () => {

@@ -52,6 +52,11 @@ export class Capabilities {
     return abilities;
   }
 
+  /** As lists show them: none for a model that can't be loaded. */
+  async listed(model: StoredModel): Promise<readonly Capability[]> {
+    return (await this.store.obstacle(model)) === undefined ? (await this.of(model)).capabilities : [];
+  }
+
   /** @throws ApiError 400 in Ollama's words when the model can't do what is asked */
   async require(model: StoredModel, asked: string, use: 'chat' | 'generate', needed: { readonly tools?: boolean; readonly thinking?: boolean }): Promise<Abilities> {
     const abilities = await this.of(model);

@@ -86,6 +86,15 @@ export function scored({ token, logprob, top }: ScoredToken): Fields {
   return { ...one(token, logprob), ...(top.length === 0 ? {} : { top_logprobs: top.map((other) => one(other.token, other.logprob)) }) };
 }
 
+let lastMs = 0;
+let lastText = '';
+
+/** A fast model says several tokens in a millisecond: the text is made once for them. */
 function now(): string {
-  return new Date().toISOString();
+  const ms = Date.now();
+  if (ms !== lastMs) {
+    lastMs = ms;
+    lastText = new Date(ms).toISOString();
+  }
+  return lastText;
 }

@@ -10,10 +10,10 @@ import { chat } from './chat.js';
 import { copy } from './copy.js';
 import { embed, embeddings } from './embed.js';
 import { generate } from './generate.js';
-import { pull } from './pull.js';
+import { pull, type PullParts } from './pull.js';
 
 /** @param version answered on /api/version */
-export function engineRoutes(engine: Engine, version: string): Routes {
+export function engineRoutes(engine: Engine, version: string, pulls: PullParts): Routes {
   const read = (handler: Handler): Methods => ({ HEAD: handler, GET: handler });
   const capabilities = new Capabilities(engine.store);
   return new Routes({
@@ -26,7 +26,7 @@ export function engineRoutes(engine: Engine, version: string): Routes {
     '/api/generate': { POST: generate(engine, capabilities) },
     '/api/embed': { POST: embed(engine) },
     '/api/embeddings': { POST: embeddings(engine) },
-    '/api/pull': { POST: pull(engine) },
+    '/api/pull': { POST: pull(pulls) },
     '/api/copy': { POST: copy(engine) },
     '/api/delete': { DELETE: remove(engine) },
     ...openaiRoutes(engine, capabilities),

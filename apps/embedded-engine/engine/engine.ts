@@ -60,6 +60,7 @@ export class Engine {
 
   /** Loads the model, or only sets its keep-alive when it is loaded. */
   async load(model: StoredModel, options: ModelOptions, keepMs: number | undefined, gone: AbortSignal): Promise<void> {
+    await this.#mustBeUsable(model);
     const numCtx = await this.#contextLength(model, options);
     const leave = this.residency.ready(model, numCtx) ? () => undefined : await this.admission.enter(model.weights.digest, gone);
     try {
@@ -84,6 +85,7 @@ export class Engine {
   }
 
   async #inTurn<T>(model: StoredModel, ask: Pick<Ask, 'options' | 'keepMs' | 'gone'>, work: (loaded: LoadedModel, loadNs: number) => Promise<T>): Promise<T> {
+    await this.#mustBeUsable(model);
     const numCtx = await this.#contextLength(model, ask.options);
     const leave = await this.admission.enter(model.weights.digest, ask.gone);
     try {
@@ -99,6 +101,12 @@ export class Engine {
     } finally {
       leave();
     }
+  }
+
+  /** Says why before llama.cpp fails with less to say. */
+  async #mustBeUsable(model: StoredModel): Promise<void> {
+    const reason = await this.store.obstacle(model);
+    if (reason !== undefined) throw new ApiError(500, `unable to load model ${model.label}: ${reason}`);
   }
 
   async #contextLength(model: StoredModel, options: ModelOptions): Promise<number> {

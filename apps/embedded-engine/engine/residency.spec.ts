@@ -38,7 +38,7 @@ function model(text: string, size = 1): StoredModel {
   const name = parseModelName(text) as ModelNameParts;
   const weights = { mediaType: '', digest: `sha256:${text}` as const, size };
   return {
-    name, label: formatModelName(name), digest: text, size: 1, modifiedAt: new Date(0), weights, weightsPath: text,
+    name, root: '', label: formatModelName(name), digest: text, size: 1, modifiedAt: new Date(0), weights, weightsPath: text,
     manifest: { schemaVersion: 2, mediaType: '', config: weights, layers: [weights] },
   };
 }

@@ -5,7 +5,7 @@ import { connect as connectTcp, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startBroker } from '#broker';
+import { type Broker, startBroker } from '#broker';
 
 export interface ServerOptions {
   port?: number;
@@ -19,6 +19,8 @@ export interface ServerOptions {
 export interface RunningServer {
   readonly port: number;
   readonly url: string;
+  /** Ours, to join without a socket. */
+  readonly broker?: Broker;
   stop(): Promise<void>;
 }
 
@@ -38,7 +40,7 @@ export const embeddedBroker: ServerKind = {
   missing: undefined,
   async start(options = {}) {
     const broker = await startBroker({ maxPayload: MAX_PAYLOAD, ...options });
-    return { port: broker.port, url: broker.url, stop: () => broker.close() };
+    return { port: broker.port, url: broker.url, broker, stop: () => broker.close() };
   },
 };
 
