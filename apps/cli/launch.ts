@@ -60,7 +60,7 @@ export async function launchMesh({ loaded: { config: loaded, file, notices }, vi
   view.tell({ what: 'config', file, notices });
   try {
     const mesh = await startMesh(config, { log, bus: listen });
-    view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port });
+    view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port, keeps: mesh.keeps });
     await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString(), operatorToken });
     const ready = readiness.reached.then(async () => {
       await Promise.race([hardware, sleep(HARDWARE_PATIENCE_MS, undefined, { ref: false })]);

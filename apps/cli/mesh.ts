@@ -13,6 +13,8 @@ export interface Mesh {
   /** The gateway's address. */
   readonly url: string;
   readonly port: number;
+  /** Where the gateway keeps sessions and finished streams. */
+  readonly keeps: string;
   /** Stops gateway, model-manager, orchestrator (with its engine), gpu-agent and bus, in that order. Idempotent. */
   close(): Promise<void>;
 }
@@ -48,7 +50,7 @@ export async function startMesh(config: LoadedConfig, observer: MeshObserver): P
     await start('orchestrator', (runtime) => startMicroservice(OrchestratorModule, runtime));
     await start('model-manager', (runtime) => startMicroservice(ModelManagerModule, runtime));
     const gateway = await start('gateway', (runtime) => startGateway(runtime, packageVersion()));
-    return { url: gateway.url, port: gateway.port, close };
+    return { url: gateway.url, port: gateway.port, keeps: gateway.keeps, close };
   } catch (thrown) {
     await close();
     throw thrown;

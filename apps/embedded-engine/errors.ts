@@ -20,9 +20,14 @@ export function modelNotFound(name: string): ApiError {
   return new ApiError(404, `model '${name}' not found`);
 }
 
-/** Part of Ollama's API that this engine has not got; said plainly instead of pretended. */
-export function notYet(what: string): ApiError {
-  return new ApiError(501, `the built-in engine does not have ${what} yet`);
+/** Part of Ollama's API that this engine has not got: said plainly instead of pretended. */
+export function notHere(what: string): ApiError {
+  return new ApiError(501, `the built-in engine does not have ${what}`);
+}
+
+/** Ollama's text where embeddings are asked of a model that is not here. */
+export function notPulled(name: string): ApiError {
+  return new ApiError(404, `model ${JSON.stringify(name)} not found, try pulling it first`);
 }
 
 /** The request's client is gone: nothing is sent, everything it held is freed. */

@@ -4,7 +4,7 @@ import { parseFlags } from './flags.js';
 
 describe('flags', () => {
   it('defaults: loopback, a free port, four answers at once', () => {
-    expect(parseFlags(['--store', '/x'])).toEqual({ host: '127.0.0.1', port: 0, store: '/x', parallel: 4, maxQueue: 512, keepMs: 300_000 });
+    expect(parseFlags(['--store', '/x'])).toEqual({ host: '127.0.0.1', port: 0, store: '/x', readOnly: [], parallel: 4, maxQueue: 512, keepMs: 300_000 });
   });
 
   it('values: keep-alive in seconds or as a duration', () => {

@@ -8,6 +8,8 @@ export interface Flags {
   readonly port: number;
   /** Folder of the model store. */
   readonly store: string;
+  /** Folders of an Ollama's models that are read too. */
+  readonly readOnly: readonly string[];
   /** Answers at once per model. */
   readonly parallel: number;
   /** Requests that may wait, over all models. */
@@ -26,6 +28,7 @@ export function parseFlags(args: readonly string[]): Flags {
       host: { type: 'string', default: '127.0.0.1' },
       port: { type: 'string', default: '0' },
       store: { type: 'string' },
+      'read-only': { type: 'string', multiple: true, default: [] },
       parallel: { type: 'string', default: '4' },
       'max-queue': { type: 'string', default: '512' },
       'keep-alive': { type: 'string', default: '5m' },
@@ -36,6 +39,7 @@ export function parseFlags(args: readonly string[]): Flags {
     host: loopback(values.host),
     port: whole('port', values.port, 0, 65_535),
     store: values.store,
+    readOnly: values['read-only'].filter((folder) => folder !== ''),
     parallel: whole('parallel', values.parallel, 1, 64),
     maxQueue: whole('max-queue', values['max-queue'], 0, 65_536),
     keepMs: keepAlive(values['keep-alive']),

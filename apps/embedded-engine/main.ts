@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { EngineListening } from '#contracts';
+import type { EngineListening, EngineModelStage } from '#contracts';
 import { packageRoot } from '#package-root';
 import { engineRoutes } from './api/routes.js';
 import { Admission } from './engine/admission.js';
@@ -13,22 +14,31 @@ import { LlamaBackend } from './engine/llama.js';
 import { Residency } from './engine/residency.js';
 import { parseFlags, type Flags } from './flags.js';
 import { engineServer } from './http/server.js';
-import { seed } from './store/seed.js';
+import { RegistryClient } from './registry/client.js';
+import { Puller } from './registry/puller.js';
+import { plantAgain, seed } from './store/seed.js';
+import { sweep } from './store/sweep.js';
 import { Store } from './store/store.js';
 
 /** Models in memory at once. */
 const MAX_LOADED = 3;
+/** Part of the machine's memory, or of what this process is allowed, that models may take. */
+const MEMORY_SHARE = 0.9;
 /** A stop takes no longer (ms), whatever a generation is in the middle of. */
 const STOP_MS = 1_500;
 
 async function main(flags: Flags): Promise<void> {
   const root = packageRoot();
-  const store = new Store(flags.store);
-  const residency = new Residency(new LlamaBackend(), flags.parallel, flags.keepMs, MAX_LOADED);
+  const store = new Store(flags.store, flags.readOnly);
+  const bounds = { maxLoaded: MAX_LOADED, memory: memoryLimit() * MEMORY_SHARE, available: () => process.availableMemory() };
+  const residency = new Residency(new LlamaBackend(), flags.parallel, flags.keepMs, bounds, (model, stage) => announce({ type: 'model', model: model.label, stage }, stop));
   const engine = new Engine(store, residency, new Admission(flags.parallel, flags.maxQueue));
   const stopping = new AbortController();
   const version = engineVersion(root);
-  const server = engineServer(engineRoutes(engine, version), stopping.signal);
+  const bundle = [join(root, 'apps/embedded-engine/models'), join(root, 'LICENSE')] as const;
+  const puller = new Puller(store, new RegistryClient({ userAgent: `ollamesh/${version} (${process.arch} ${process.platform}) Node/${process.versions.node}` }));
+  const pulls = { store, puller, restoreBundled: () => plantAgain(store, ...bundle) };
+  const server = engineServer(engineRoutes(engine, version, pulls), stopping.signal);
 
   // Before anything is waited for: a parent that is gone by now must not leave an orphan.
   const stop = (): void => {
@@ -39,10 +49,21 @@ async function main(flags: Flags): Promise<void> {
   process.on('SIGINT', stop);
   process.on('disconnect', stop);
 
-  await seed(store, join(root, 'apps/embedded-engine/models'), join(root, 'LICENSE'));
+  await seed(store, ...bundle);
   server.listen(flags.port, flags.host);
   await once(server, 'listening');
-  announce({ type: 'listening', url: urlOf(server.address() as AddressInfo), version });
+  announce({ type: 'listening', url: urlOf(server.address() as AddressInfo), version }, stop);
+  await tidyUp(store).catch((error: unknown) => say(error instanceof Error ? error.message : String(error)));
+}
+
+/** What nobody waits for: remains of old pulls go, and the log says which models on disk can't be used. */
+async function tidyUp(store: Store): Promise<void> {
+  await sweep(store, Date.now());
+  for (const { label, root, reason } of await store.unusable()) say(`${label} in ${root} cannot be used: ${reason}`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`embedded engine: ${text}\n`);
 }
 
 /** `<package version>-embedded`: a semantic version with a pre-release part, so that tools that parse Ollama's version can parse it. */
@@ -55,9 +76,16 @@ function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-function announce(message: EngineListening): void {
-  if (process.send === undefined) process.stdout.write(`${message.url}\n`);
-  else process.send(message);
+/** @param orphaned called when the parent has gone, which nobody else notices when it went before this process listened for that */
+function announce(message: EngineListening | EngineModelStage, orphaned: () => void): void {
+  if (process.send !== undefined) process.send(message, (error: Error | null) => error !== null && orphaned());
+  else if (message.type === 'listening') process.stdout.write(`${message.url}\n`);
+}
+
+/** Bytes; a container's limit counts where there is one. */
+function memoryLimit(): number {
+  const allowed = process.constrainedMemory();
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem();
 }
 
 /** Politely first: streams are cut, evaluations end at their next token; then for sure. */
@@ -74,6 +102,6 @@ async function stopAll(server: Server, stopping: AbortController, residency: Res
 try {
   await main(parseFlags(process.argv.slice(2)));
 } catch (error) {
-  process.stderr.write(`embedded engine: ${error instanceof Error ? error.message : String(error)}\n`);
+  say(error instanceof Error ? error.message : String(error));
   process.exit(1);
 }

@@ -4,14 +4,17 @@ import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
 import { PageController } from './doors/rest/page.controller.js';
+import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { MeshView } from './mesh-view.js';
 import { MeshController } from './mesh.controller.js';
 import { Relays } from './relay/relays.js';
+import { Sessions } from './sessions/sessions.js';
+import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, ModelsController, MeshStateController, MetricsController, PageController],
-  providers: [MeshView, Relays, SocketIoDoor],
+  controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor],
 })
 export class GatewayModule {}

@@ -8,8 +8,8 @@ describe('http errors', () => {
     const status = statusOf(code);
     expect(status).toBeGreaterThanOrEqual(400);
     expect(status).toBeLessThan(600);
-    // What a client may repeat is 429 or the server's fault; what it may not is its own, or a bug.
-    if (new MeshError(code, '').retryable) expect([429, 502, 503, 504]).toContain(status);
+    // What a client may repeat is 409 or 429 or the server's fault; what it may not is its own, or a bug.
+    if (new MeshError(code, '').retryable) expect([409, 429, 502, 503, 504]).toContain(status);
     else expect([503, 504]).not.toContain(status);
   });
 });

@@ -9,7 +9,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Server } from 'socket.io';
 import type { z } from 'zod';
-import { BusTransport } from '#bus';
+import { BusTransport, type Storage } from '#bus';
 import type { GatewayConfig } from '#config';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
@@ -20,6 +20,8 @@ import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
 import { Relays } from './relay/relays.js';
+import { Sessions } from './sessions/sessions.js';
+import { STORAGE } from './storage.js';
 
 /** A viewer sends small requests only. */
 const MAX_SOCKET_MESSAGE_BYTES = 1024 * 1024;
@@ -31,6 +33,7 @@ export interface RunningGateway extends RunningApp {
   /** Where it listens, for a browser on this machine. */
   readonly url: string;
   readonly port: number;
+  readonly keeps: string;
 }
 
 export async function startGateway(runtime: Runtime, version: string): Promise<RunningGateway> {
@@ -70,13 +73,14 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     // Whoever is cut comes back at once: nobody may be answered here any more by then. Socket.IO clients reconnect by
     // themselves when their transport closes, but not when they are told to disconnect.
     server.close();
+    await app.get(Sessions).sayFarewell();
     await app.get(Relays).sayFarewell();
     io.engine.close();
     const force = setTimeout(() => server.closeAllConnections(), FORCE_CLOSE_MS);
     await app.close();
     clearTimeout(force);
   };
-  return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, close: once(close) };
+  return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, keeps: app.get<Storage>(STORAGE).reason, close: once(close) };
 }
 
 /** Beyond loopback there are no anonymous users. @throws MeshError `invalid_request` */

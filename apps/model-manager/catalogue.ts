@@ -27,7 +27,7 @@ export class Catalogue {
     const [tags, running] = await Promise.all([client.tags(), client.running()]);
     this.#remember(tags);
     const loaded = new Set(running.map(spelled));
-    return tags.map((tag) => toModel(tag, loaded.has(spelled(tag.name))));
+    return answeringFirst(tags).map((tag) => toModel(tag, loaded.has(spelled(tag.name))));
   }
 
   async has(model: string): Promise<boolean> {
@@ -66,7 +66,7 @@ export class Catalogue {
   }
 
   #remember(tags: readonly Tag[]): void {
-    this.#names = tags.map(({ name }) => spelled(name));
+    this.#names = answeringFirst(tags).map(({ name }) => spelled(name));
     this.#readAt = performance.now();
   }
 }
@@ -78,6 +78,12 @@ function modelNotFound(model: string | undefined, available: readonly string[]):
     : new MeshError('model_not_found', `Model "${model}" is not here. ${exist} To get it: ollamesh pull ${model}`, {
         details: { model, available, pull: { command: `ollamesh pull ${model}`, request: { method: 'POST', path: '/models/pull', body: { model } } } },
       });
+}
+
+/** The engine's order, but models that answer nothing (for embeddings, or that it can't load) last: the first is the default. */
+function answeringFirst(tags: readonly Tag[]): Tag[] {
+  const answers = ({ capabilities }: Tag) => capabilities === undefined || capabilities.includes('completion');
+  return tags.toSorted((a, b) => Number(answers(b)) - Number(answers(a)));
 }
 
 /** An engine's name for a model in our one spelling. */

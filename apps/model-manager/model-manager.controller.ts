@@ -1,7 +1,7 @@
 /** What model-manager answers and hears on the bus. */
 import { Controller } from '@nestjs/common';
 import { Handle, On } from '#bus';
-import { type Engine, EngineChanged, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow } from '#contracts';
+import { type Engine, EngineChanged, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow, StreamsWatched } from '#contracts';
 import type { z } from 'zod';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
@@ -50,7 +50,12 @@ export class ModelManagerController {
   }
 
   @Handle(InferenceStart)
-  start({ streamId, epoch, ownerTokenHash, model, generation }: z.output<typeof InferenceStart.request>) {
-    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation);
+  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs }: z.output<typeof InferenceStart.request>) {
+    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, cancelUnwatchedMs);
+  }
+
+  @On(StreamsWatched)
+  watched({ ids }: z.output<typeof StreamsWatched.payload>): void {
+    this.producers.watched(ids);
   }
 }

@@ -56,7 +56,7 @@ export class StreamProducer {
     this.#identity = identity;
     this.#served = [
       bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id: identity.id }),
-      bus.serve(StreamCancel, (by) => this.#cancel('operator' in by ? undefined : by.ownerTokenHash), { id: identity.id }),
+      bus.serve(StreamCancel, (by) => this.#cancelFor('operator' in by ? undefined : by.ownerTokenHash), { id: identity.id }),
     ];
   }
 
@@ -90,6 +90,11 @@ export class StreamProducer {
   /** Ends a live stream with `error` and drops the engine's request. */
   fail(error: MeshError): void {
     this.#stop({ kind: 'error', error: error.toJSON() });
+  }
+
+  /** Ends a live stream as its owner would. */
+  cancel(): void {
+    this.#stop({ kind: 'done', finishReason: 'cancelled', counters: {} });
   }
 
   /** Stops answering for this stream. */
@@ -145,11 +150,11 @@ export class StreamProducer {
   }
 
   /** @param ownerTokenHash undefined for an operator */
-  #cancel(ownerTokenHash: string | undefined): Record<string, never> {
+  #cancelFor(ownerTokenHash: string | undefined): Record<string, never> {
     if (ownerTokenHash !== undefined && !this.#isOwner(ownerTokenHash)) {
       throw new MeshError('forbidden', 'Only the owner of this stream may cancel it: send the ownerToken that its creator got.');
     }
-    this.#stop({ kind: 'done', finishReason: 'cancelled', counters: {} });
+    this.cancel();
     return {};
   }
 

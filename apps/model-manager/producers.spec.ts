@@ -1,7 +1,7 @@
 /** Streams at their source, on a real bus and a fake engine: numbered without gaps, and exactly one end whatever happens. */
 import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Frame, type Head, StreamBeat, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
+import { type Frame, type Head, StreamBeat, StreamCancel, StreamFrames, StreamReplay, StreamsWatched } from '#contracts';
 import type { Bus } from '#bus';
 import { COUNTERS, LAST_LINE, word } from '../../test/fakes/engine-words.js';
 import { FakeOllama } from '../../test/fakes/fake-ollama.js';
@@ -101,6 +101,22 @@ describe('producers', () => {
     await gateway.call(StreamCancel, { ownerTokenHash: TOKEN_HASH }, { id: ID });
     await gateway.flush();
     expect(frames).toHaveLength(2);
+  });
+
+  it('unwatched: a stream that nobody is heard to watch is cancelled after its grace, one that is watched or may go on is not', async () => {
+    engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
+    const ends = new Map<string, Frame>();
+    const ids = ['unwatched', 'watched', 'may-go-on'].map((name) => `${name}-stream-of-these-tests`);
+    for (const id of ids) gateway.subscribe(StreamFrames, (more) => void ends.set(id, more.at(-1) as Frame), { id });
+    await gateway.flush();
+    for (const [index, id] of ids.entries()) await producers.start({ ...STREAM, id }, undefined, GENERATION, index < 2 ? 1_500 : undefined);
+    const watching = setInterval(() => gateway.publish(StreamsWatched, { ids: [ids[1] ?? ''] }), 200);
+    gateway.subscribe(StreamsWatched, ({ ids: watched }) => producers.watched(watched), {});
+    await eventually(() => ends.get(ids[0] ?? '')?.kind === 'done');
+    clearInterval(watching);
+    expect(ends.get(ids[0] ?? '')).toMatchObject({ finishReason: 'cancelled' });
+    await engine.seen('/api/chat')[0]?.dropped;
+    expect(ids.slice(1).map((id) => ends.get(id)?.kind)).toEqual(['token', 'token']);
   });
 
   it('cancel: an operator needs no token of the stream', async () => {

@@ -6,6 +6,7 @@ import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { engineRequest } from './engine-request.js';
 import { type StreamIdentity, StreamProducer } from './producer.js';
+import { Unwatched } from './unwatched.js';
 
 const BEAT_MS = 1_000;
 /** How long an ended stream can be replayed. */
@@ -20,6 +21,7 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   readonly #producers = new Map<string, StreamProducer>();
   readonly #runs = new Set<Promise<void>>();
   readonly #expiries = new Set<NodeJS.Timeout>();
+  readonly #unwatched = new Unwatched();
   #beat: NodeJS.Timeout | undefined;
 
   constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue) {
@@ -29,14 +31,24 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   onApplicationBootstrap(): void {
-    this.#beat = setInterval(() => this.#publishBeat(), BEAT_MS);
+    this.#beat = setInterval(() => {
+      this.#publishBeat();
+      // While the bus is away nobody can be heard.
+      if (this.#bus.connected) for (const id of this.#unwatched.pass(BEAT_MS)) this.#producers.get(id)?.cancel();
+    }, BEAT_MS);
   }
 
   /**
    * Starts a generation; its frames follow on the stream's subject.
+   * @param cancelUnwatchedMs cancels it when nobody has watched it for so long
    * @throws MeshError `model_not_found`, `engine_unavailable`, `engine_busy`; nothing has begun then.
    */
-  async start(stream: Omit<StreamIdentity, 'model'>, asked: string | undefined, generation: Generation): Promise<{ model: string }> {
+  async start(
+    stream: Omit<StreamIdentity, 'model'>,
+    asked: string | undefined,
+    generation: Generation,
+    cancelUnwatchedMs?: number,
+  ): Promise<{ model: string }> {
     if (this.#runs.size >= MAX_LIVE_STREAMS) throw new MeshError('engine_busy', `This node already produces ${MAX_LIVE_STREAMS} streams.`);
     const model = await this.#catalogue.resolve(asked);
     const client = await this.#engine.client();
@@ -45,12 +57,19 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     const { path, body } = engineRequest(model, generation);
     const producer = new StreamProducer(this.#bus, { ...stream, model });
     this.#producers.set(producer.id, producer);
+    if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
     const run = producer.run((signal) => client[path](body, signal)).finally(() => {
       this.#runs.delete(run);
+      this.#unwatched.forget(producer.id);
       this.#expire(producer);
     });
     this.#runs.add(run);
     return { model };
+  }
+
+  /** A gateway has viewers of these streams. */
+  watched(ids: readonly string[]): void {
+    this.#unwatched.heard(ids);
   }
 
   /** Ends what lives with a retryable error, so that no viewer waits for frames that will not come. */

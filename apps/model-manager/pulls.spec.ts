@@ -112,6 +112,14 @@ describe('catalogue', () => {
     await expect(parts.catalogue.resolve(undefined)).rejects.toMatchObject({ code: 'model_not_found', details: { available: [] } });
   });
 
+  it('default: no model that answers nothing, however new', async () => {
+    const tag = (name: string, capabilities: string[]) => ({ name, capabilities, size: 10, digest: 'sha256:abc', modified_at: '2026-01-01T00:00:00Z' });
+    engine.on('/api/tags', { lines: [{ models: [tag('unusable:latest', []), tag('embed:latest', ['embedding']), tag('chat:latest', ['completion'])] }] });
+    parts.catalogue.forget();
+    expect(await parts.catalogue.resolve(undefined)).toBe('chat:latest');
+    expect((await parts.catalogue.list()).map(({ name }) => name)).toEqual(['chat:latest', 'unusable:latest', 'embed:latest']);
+  });
+
   it('list: what the engine has, and what it holds in memory', async () => {
     engine.models.push('other:latest');
     engine.loaded = ['other:latest'];

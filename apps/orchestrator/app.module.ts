@@ -1,4 +1,5 @@
 /** orchestrator: makes an engine exist and stay healthy, with the configured models. */
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Module } from '@nestjs/common';
 import { type LoadedConfig, environment } from '#config';
@@ -10,7 +11,6 @@ import { createExternalDriver } from './drivers/external.js';
 import { ENGINE_SETUP, EngineKeeper, type EngineSetup } from './engine-keeper.js';
 import { EngineRecord } from './engine-record.js';
 import { OrchestratorController } from './orchestrator.controller.js';
-import { wantedModels } from './required-models.js';
 import { USUAL_TIMINGS } from './timings.js';
 
 @Module({
@@ -21,7 +21,7 @@ import { USUAL_TIMINGS } from './timings.js';
     {
       provide: ENGINE_SETUP,
       inject: [CONFIG],
-      useFactory: ({ engine, models, dataDir, node }: LoadedConfig): EngineSetup => ({
+      useFactory: ({ engine, dataDir, node }: LoadedConfig): EngineSetup => ({
         drivers: [
           createExternalDriver(engine),
           createDockerDriver({ config: engine, node, dockerHost: environment()['DOCKER_HOST'] }),
@@ -29,7 +29,7 @@ import { USUAL_TIMINGS } from './timings.js';
             config: engine,
             program: join(packageRoot(), 'dist/apps/embedded-engine/main.js'),
             store: join(dataDir, 'engine'),
-            wanted: wantedModels(models),
+            ollamaModels: environment()['OLLAMA_MODELS'] || join(homedir(), '.ollama/models'),
             metal: process.platform === 'darwin' && process.arch === 'arm64',
           }),
         ],

@@ -74,8 +74,9 @@ async function probe(client: OllamaClient, listener: HealthListener, timings: Pr
   return undefined;
 }
 
-export function describeExit({ code, signal, outOfMemory }: EngineExit): string {
-  if (outOfMemory) return 'it ran out of memory and was killed';
-  if (signal !== null) return `it was killed by ${signal}`;
-  return `it exited with code ${code ?? 'unknown'}`;
+export function describeExit({ code, signal, outOfMemory, during }: EngineExit): string {
+  const where = during === undefined ? '' : ` ${during}`;
+  if (outOfMemory) return `it ran out of memory and was killed${where}`;
+  if (signal !== null) return `it was killed by ${signal}${where}`;
+  return `it exited with code ${code ?? 'unknown'}${where}`;
 }

@@ -10,6 +10,7 @@ import {
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
 import type { BusConnection, BusMessage } from './connection.js';
+import type { Storage } from './storage/bucket.js';
 import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
@@ -50,13 +51,24 @@ export interface BusLog {
   warn(message: string): void;
 }
 
+export interface BusOptions {
+  /** First token of every subject. */
+  readonly root: string;
+  readonly log: BusLog;
+  /** Finds out where on this bus, or beside it, what must last is kept. */
+  readonly openStorage: () => Promise<Storage>;
+}
+
 export class Bus {
   readonly stats: BusStats = { invalidMessages: 0, failedHandlers: 0, reconnects: 0 };
   readonly #connection: BusConnection;
   readonly #root: string;
+  readonly #openStorage: () => Promise<Storage>;
   readonly #log: BusLog;
   readonly #onReconnect = new Set<() => void>();
   readonly #subscriptions = new Set<Subscription>();
+  /** What this turn of the event loop has published. */
+  #outgoing: [subject: string, bytes: Uint8Array][] = [];
   #connected = true;
   #closing: Promise<void> | undefined;
 
@@ -66,9 +78,10 @@ export class Bus {
     readonly app: AppName,
     /** This machine's name on the bus. */
     readonly node: string,
-    { root, log }: { root: string; log: BusLog },
+    { root, log, openStorage }: BusOptions,
   ) {
     this.#connection = connection;
+    this.#openStorage = openStorage;
     this.#root = root;
     this.#log = log;
     void this.#watch();
@@ -91,7 +104,8 @@ export class Bus {
   publish<E extends MeshEvent>(event: E, payload: z.input<E['payload']>, target: Target = {}): void {
     const bytes = encodePayload(payload);
     if (bytes.length > this.maxPayloadBytes) throw this.#tooLarge('event', bytes.length);
-    if (!this.#connection.isClosed()) this.#connection.publish(this.#subject(event, target), bytes);
+    this.#outgoing.push([this.#subject(event, target), bytes]);
+    if (this.#outgoing.length === 1) setImmediate(() => this.#sendOutgoing());
   }
 
   /**
@@ -174,8 +188,17 @@ export class Bus {
     this.#onReconnect.add(listener);
   }
 
+  /**
+   * Chooses where what must last is kept: in JetStream if the server has it, else in this process's memory.
+   * @throws MeshError `unavailable` when there is a JetStream that does not answer.
+   */
+  openStorage(): Promise<Storage> {
+    return this.#openStorage();
+  }
+
   /** Sends what is buffered and waits until the server has it. */
   async flush(): Promise<void> {
+    this.#sendOutgoing();
     await this.#connection.flush();
   }
 
@@ -185,6 +208,7 @@ export class Bus {
   }
 
   async #close(): Promise<void> {
+    this.#sendOutgoing();
     this.#onReconnect.clear();
     if (this.connected) {
       await Promise.all([...this.#subscriptions].map((subscription) => subscription.drain()));
@@ -193,12 +217,21 @@ export class Bus {
     await this.#connection.close();
   }
 
+  /** All of a turn in one write: of many streams at once it is the writes, and the readers they wake, that cost. Order is kept. */
+  #sendOutgoing(): void {
+    const outgoing = this.#outgoing;
+    this.#outgoing = [];
+    if (this.#connection.isClosed()) return;
+    for (const [subject, bytes] of outgoing) this.#connection.publish(subject, bytes);
+  }
+
   #subject(message: Rpc | MeshEvent, target: Target): string {
     return subjectOf(message, { root: this.#root, node: this.node, ...target });
   }
 
   async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<BusMessage> {
     if (signal?.aborted) throw new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason });
+    this.#sendOutgoing();
     const headers = requestHeaders(deadlineMs, traceparent);
     const pending = this.#connection.request(this.#subject(rpc, target), payload, { timeout: deadlineMs, headers });
     const settled = new AbortController();
@@ -223,6 +256,7 @@ export class Bus {
   /** Answers with a reply, or with the error that took its place. */
   #respond(message: BusMessage, answer: unknown): void {
     if (this.#connection.isClosed()) return; // Whoever asked is told by the server that nobody is here.
+    this.#sendOutgoing();
     const payload = encodePayload(answer);
     if (payload.length > this.maxPayloadBytes) this.#respond(message, this.#tooLarge('answer', payload.length));
     else message.respond(payload, answer instanceof MeshError ? { headers: failureHeaders(answer) } : undefined);

@@ -4,6 +4,7 @@ import type { Broker } from '#broker';
 import { type AppName, MeshError } from '#contracts';
 import { Bus, type BusLog } from './bus.js';
 import { LocalConnection } from './local-connection.js';
+import { memoryStorage, openStorage } from './storage/open-storage.js';
 
 export interface ConnectOptions {
   /** nats:// or tls:// URL, several separated by commas. */
@@ -25,7 +26,10 @@ export interface ConnectOptions {
  * @throws MeshError `unavailable` that names the server when it can't be reached or refuses the token.
  */
 export async function connectBus({ url, token, broker, app, node, root, log, timeoutMs = 10_000 }: ConnectOptions): Promise<Bus> {
-  if (broker) return new Bus(new LocalConnection((onClosed) => broker.join(onClosed)), app, node, { root, log });
+  if (broker) {
+    const local = new LocalConnection((onClosed) => broker.join(onClosed));
+    return new Bus(local, app, node, { root, log, openStorage: async () => memoryStorage(local.info.max_payload) });
+  }
   try {
     const connection = await connect({
       servers: url.split(',').map((server) => server.trim()),
@@ -37,7 +41,7 @@ export async function connectBus({ url, token, broker, app, node, root, log, tim
       pingInterval: 20_000,
       ...(token !== undefined && { token }),
     });
-    return new Bus(connection, app, node, { root, log });
+    return new Bus(connection, app, node, { root, log, openStorage: () => openStorage(connection, root) });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MeshError('unavailable', `The bus at ${url} can't be used: ${reason}. Is a NATS server running there, and is the token right?`, {

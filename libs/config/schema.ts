@@ -67,6 +67,19 @@ const GatewaySection = z.strictObject({
       finishedStreamMs: z.int().nonnegative().default(300_000),
       /** Memory for finished streams, in bytes; past it the one that ended first goes. */
       finishedStreamsBytes: z.int().positive().default(256 * 1024 * 1024),
+      /** How long a stream made with `whenUnwatched: 'cancel'` may be without a viewer, in milliseconds. Viewers are counted every second. */
+      unwatchedGraceMs: z.int().min(2_000).default(30_000),
+      /** Sessions there may be at once; of the whole mesh where the bus has JetStream. */
+      sessions: z.int().positive().default(1_000),
+      /** How long a session is kept after its last change, in milliseconds. */
+      sessionIdleMs: z.int().min(60_000).default(7 * 24 * 3_600_000),
+      /** Members of one session, and as many watch links again. */
+      sessionMembers: z.int().positive().default(100),
+      /** Messages and bytes of one session's history; the oldest go first. */
+      sessionHistoryMessages: z.int().min(2).default(200),
+      sessionHistoryBytes: z.int().min(1_024).default(128 * 1024),
+      /** Viewers of all streams at once, on every transport; more are refused. */
+      viewers: z.int().positive().default(20_000),
       /** Bytes that may wait for one slow viewer before it is skipped ahead by a snapshot. */
       viewerBufferBytes: z.int().positive().default(1024 * 1024),
       /** How long a viewer may stay behind before it is disconnected, in milliseconds. */

@@ -10,3 +10,15 @@ export const EngineListening = z.object({
   version: z.string(),
 });
 export type EngineListening = z.infer<typeof EngineListening>;
+
+/**
+ * Sent before a model is loaded and when it is loaded or gone: llama.cpp ends the process on some files, and whoever finds it ended
+ * can say which model it was.
+ */
+export const EngineModelStage = z.object({
+  type: z.literal('model'),
+  /** Short name with tag. */
+  model: z.string(),
+  stage: z.enum(['loading', 'loaded', 'gone']),
+});
+export type EngineModelStage = z.infer<typeof EngineModelStage>;

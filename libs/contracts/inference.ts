@@ -56,6 +56,8 @@ export const InferenceStart = rpc(
     /** SHA-256 of the token that may cancel this stream, hex. */
     ownerTokenHash: z.string().regex(/^[0-9a-f]{64}$/),
     generation: Generation,
+    /** End the stream when nobody has watched it for so long, in milliseconds; it goes on if not set. */
+    cancelUnwatchedMs: z.int().nonnegative().optional(),
   }),
   z.object({ model: z.string() }),
   { deadlineMs: 10_000 },

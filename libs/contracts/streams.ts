@@ -58,5 +58,7 @@ export const StreamCancel = rpc(
   z.object({}),
   { scope: 'mesh' },
 );
+/** Every second: the live streams that a gateway has viewers of. */
+export const StreamsWatched = event('streams.watched', z.object({ ids: z.array(StreamId) }), { scope: 'mesh' });
 /** Every second: the head of each live or recently ended stream of this node. */
 export const StreamBeat = event('streams.beat', z.object({ heads: z.record(StreamId, Head) }));

@@ -43,7 +43,18 @@ export type Done = z.infer<typeof Done>;
 export const Failed = z.object({ streamId: StreamId, position: Position, error: ErrorBody });
 export type Failed = z.infer<typeof Failed>;
 
-export const CreateStream = Generation.extend({ model: ModelName.optional() }).refine(
+/** How a stream ended. */
+export const Ending = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('done'), finishReason: z.string(), counters: Counters }),
+  z.object({ kind: z.literal('error'), error: ErrorBody }),
+]);
+export type Ending = z.infer<typeof Ending>;
+
+/** What becomes of a stream that nobody watches: it goes on, or it is cancelled after a grace. */
+export const WhenUnwatched = z.enum(['continue', 'cancel']);
+export type WhenUnwatched = z.infer<typeof WhenUnwatched>;
+
+export const CreateStream = Generation.extend({ model: ModelName.optional(), whenUnwatched: WhenUnwatched.optional() }).refine(
   ({ messages, prompt }) => (messages === undefined) !== (prompt === undefined),
   'give either messages or prompt',
 );
@@ -62,20 +73,3 @@ export type StreamView = z.infer<typeof StreamView>;
 export const JoinStream = z.strictObject({ streamId: StreamId, after: Position.optional() });
 export const LeaveStream = z.strictObject({ streamId: StreamId });
 export const CancelStream = z.strictObject({ streamId: StreamId, ownerToken: z.string().min(1).max(256) });
-
-/** Every acknowledgement over Socket.IO. */
-export type Ack<Result> = ({ ok: true } & Result) | { ok: false; error: ErrorBody };
-
-export interface ClientToServerEvents {
-  chat(request: z.input<typeof CreateStream>, ack: (reply: Ack<CreatedStream>) => void): void;
-  join(request: z.input<typeof JoinStream>, ack: (reply: Ack<{ position: string; recovered: boolean }>) => void): void;
-  leave(request: z.input<typeof LeaveStream>, ack: (reply: Ack<object>) => void): void;
-  cancel(request: z.input<typeof CancelStream>, ack: (reply: Ack<object>) => void): void;
-}
-
-export interface ServerToClientEvents {
-  snapshot(snapshot: Snapshot): void;
-  delta(delta: Delta): void;
-  done(done: Done): void;
-  failed(failed: Failed): void;
-}

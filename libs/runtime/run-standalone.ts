@@ -19,7 +19,7 @@ export async function runStandalone(app: AppName, start: (runtime: Runtime) => P
     for (const notice of notices) logger.warn(notice);
     const bus = await patientConnect(app, config, logger);
     const running = await start({ bus, config, logger });
-    boot.info(`${app} runs`, { node: config.node, ...(running.url !== undefined && { url: running.url }) });
+    boot.info(`${app} runs`, { node: config.node, ...(running.url !== undefined && { url: running.url }), ...(running.keeps !== undefined && { keeps: running.keeps }) });
     endOnSignal(running, bus, logger);
   } catch (thrown) {
     boot.fatal(MeshError.from(thrown).message);

@@ -20,6 +20,8 @@ export interface Runtime {
 export interface RunningApp {
   /** Where users reach it, for an app that listens for them. */
   readonly url?: string;
+  /** Where it keeps what outlives a request, and what that means; a sentence's end, for an app that keeps something. */
+  readonly keeps?: string;
   readonly context: INestApplicationContext;
   /** Takes no more messages, finishes those in flight, runs the app's own shutdown. Idempotent. */
   close(): Promise<void>;

@@ -1,5 +1,19 @@
 /** How parts of an answer grow; producer, gateway and clients append in this one way. */
-import type { Part } from '#contracts';
+import type { Frame, Part } from '#contracts';
+
+/** What a frame adds to the answer; undefined for one that says something about it, or nothing. */
+export function partOf(frame: Frame): Part | undefined {
+  switch (frame.kind) {
+    case 'token':
+      return frame.text === '' ? undefined : { kind: 'text', text: frame.text };
+    case 'thinking':
+      return frame.text === '' ? undefined : { kind: 'thinking', text: frame.text };
+    case 'tool':
+      return { kind: 'tool', calls: frame.calls };
+    default:
+      return undefined;
+  }
+}
 
 /** Appends `part` in place: text continues text of its kind, anything else starts a new part. */
 export function appendPart(parts: Part[], part: Part): void {

@@ -1,7 +1,7 @@
 /** Properties of the frame log: any cut and any resume of any frame sequence yields the same text. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Frame, Head, Part } from '#contracts';
+import { type Frame, type Head, type Part, StoredLog } from '#contracts';
 import { StreamLog, appendParts, formatPosition, parsePosition } from './index.js';
 
 type Draft = Frame extends infer F ? (F extends Frame ? Omit<F, 'epoch' | 'seq'> : never) : never;
@@ -66,6 +66,22 @@ describe('StreamLog', () => {
         expect(seen).toEqual(expectedParts(all));
       }),
       { numRuns: 2_000 },
+    );
+  });
+
+  it('stored: a log that was kept as JSON has the same head, end and rest from every position', () => {
+    fc.assert(
+      fc.property(frames, fc.constantFrom(1, 3), (all, epoch) => {
+        const log = logOf(all.map((frame) => ({ ...frame, epoch })));
+        const stored = log.stored();
+        expect(stored !== undefined).toBe(log.ending !== undefined);
+        if (!stored) return;
+        const restored = StreamLog.restore(StoredLog.parse(JSON.parse(JSON.stringify(stored))));
+        expect([restored.head, restored.parts, restored.ending, restored.bytes]).toEqual([log.head, log.parts, log.ending, log.bytes]);
+        for (let seq = 0; seq <= all.length + 1; seq++) expect(restored.since({ epoch, seq })).toEqual(log.since({ epoch, seq }));
+        expect(restored.isTerminal(log.head)).toBe(true);
+      }),
+      { numRuns: 1_000 },
     );
   });
 

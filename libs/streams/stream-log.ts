@@ -2,16 +2,12 @@
  * A stream's state as its numbered frames build it up: the parts, what it waits for, how it ended, and for every frame how
  * far the parts reached, so that a viewer at any position gets exactly what it lacks. Does no I/O; relay.ts owns delivery.
  */
-import type { Counters, ErrorBody, Frame, Head, Part, StreamStatus } from '#contracts';
-import { appendPart } from './parts.js';
+import type { Ending, ErrorBody, Frame, Head, Part, StoredLog, StreamStatus } from '#contracts';
+import { appendPart, partOf } from './parts.js';
 import { comparePositions } from './position.js';
 
 /** What a frame did: `gap` means that frames before it are missing; it was not taken. */
 export type Applied = 'applied' | 'duplicate' | 'gap' | 'after the end';
-
-export type Ending =
-  | { readonly kind: 'done'; readonly finishReason: string; readonly counters: Counters }
-  | { readonly kind: 'error'; readonly error: ErrorBody };
 
 /** What a viewer at some position lacks. */
 export interface Missing {
@@ -32,6 +28,24 @@ export class StreamLog {
   #partCounts: number[] = [];
   #lastLengths: number[] = [];
   #characters = 0;
+
+  /** A log as `stored` wrote it: every position that it knew is known again. */
+  static restore({ epoch, parts, ending, steps }: StoredLog): StreamLog {
+    const log = new StreamLog();
+    log.#epoch = epoch;
+    log.#seq = steps.length;
+    log.#parts = parts;
+    log.#ending = ending;
+    for (const part of parts) log.#characters += charactersOf(part);
+    let [count, length] = [0, 0];
+    for (const step of steps) {
+      if (step < 0) [count, length] = [count + 1, -1 - step];
+      else length += step;
+      log.#partCounts.push(count);
+      log.#lastLengths.push(length);
+    }
+    return log;
+  }
 
   get head(): Head {
     return { epoch: this.#epoch, seq: this.#seq };
@@ -75,23 +89,49 @@ export class StreamLog {
     this.apply({ epoch: this.#epoch, seq: this.#seq + 1, kind: 'error', error });
   }
 
-  /** What came after `position`, or undefined when this log never was at that position. */
-  since(position: Head): Missing | undefined {
-    if (position.epoch !== this.#epoch || position.seq < 0 || position.seq > this.#seq) return undefined;
-    if (position.seq === this.#seq) return { parts: [], status: this.#status };
-    const seen = position.seq === 0 ? 0 : (this.#partCounts[position.seq - 1] ?? 0);
-    const parts: Part[] = this.#parts.slice(seen).map((part) => ({ ...part }));
-    const last = this.#parts[seen - 1];
-    if (last && last.kind !== 'tool') {
-      const rest = last.text.slice(this.#lastLengths[position.seq - 1]);
-      if (rest !== '') parts.unshift({ kind: last.kind, text: rest });
-    }
+  /** What came after `position`, up to `until`, or undefined when this log never was at that position. */
+  since(position: Head, until: Head = this.head): Missing | undefined {
+    if (position.epoch !== this.#epoch || position.seq < 0 || position.seq > until.seq) return undefined;
+    const seen = this.#partsAt(position.seq);
+    const [open, ...parts] = this.#slice(Math.max(seen - 1, 0), until.seq);
+    if (!open) return { parts, status: this.#status };
+    if (seen === 0) return { parts: [open, ...parts], status: this.#status };
+    const rest = open.kind === 'tool' ? '' : open.text.slice(this.#lastLengths[position.seq - 1]);
+    if (open.kind !== 'tool' && rest !== '') parts.unshift({ kind: open.kind, text: rest });
     return { parts, status: this.#status };
+  }
+
+  /** The content as it was at `position` of this epoch. A copy. */
+  partsUntil({ seq }: Head): Part[] {
+    return this.#slice(0, seq);
   }
 
   /** True for a viewer that has seen everything there will ever be. */
   isTerminal(position: Head): boolean {
     return this.#ending !== undefined && comparePositions(position, this.head) === 0;
+  }
+
+  /** The log of a stream that has ended, to be kept elsewhere; undefined while it lives. */
+  stored(): StoredLog | undefined {
+    if (!this.#ending) return undefined;
+    const steps = this.#lastLengths.map((length, index) => {
+      const begun = (this.#partCounts[index] ?? 0) > (this.#partCounts[index - 1] ?? 0);
+      return begun ? -1 - length : length - (this.#lastLengths[index - 1] ?? 0);
+    });
+    return { epoch: this.#epoch, parts: this.#parts, ending: this.#ending, steps };
+  }
+
+  /** How many parts there were after frame `seq`. */
+  #partsAt(seq: number): number {
+    return seq === 0 ? 0 : (this.#partCounts[seq - 1] ?? 0);
+  }
+
+  /** Copies of the parts from number `from` on, as they were after frame `seq`. */
+  #slice(from: number, seq: number): Part[] {
+    const parts: Part[] = this.#parts.slice(from, this.#partsAt(seq)).map((part) => ({ ...part }));
+    const last = parts.at(-1);
+    if (last && last.kind !== 'tool') last.text = last.text.slice(0, this.#lastLengths[seq - 1]);
+    return parts;
   }
 
   #restart(epoch: number): void {
@@ -113,15 +153,6 @@ export class StreamLog {
       case 'loading':
         this.#status = { kind: 'loading', model: frame.model };
         break;
-      case 'token':
-        this.#append({ kind: 'text', text: frame.text });
-        break;
-      case 'thinking':
-        this.#append({ kind: 'thinking', text: frame.text });
-        break;
-      case 'tool':
-        this.#append({ kind: 'tool', calls: frame.calls });
-        break;
       case 'done':
         this.#ending = { kind: 'done', finishReason: frame.finishReason, counters: frame.counters };
         break;
@@ -129,14 +160,19 @@ export class StreamLog {
         this.#ending = { kind: 'error', error: frame.error };
         break;
     }
+    const part = partOf(frame);
+    if (part) this.#append(part);
     const last = this.#parts.at(-1);
     this.#partCounts.push(this.#parts.length);
     this.#lastLengths.push(last === undefined || last.kind === 'tool' ? 0 : last.text.length);
   }
 
   #append(part: Part): void {
-    if (part.kind !== 'tool' && part.text === '') return;
-    this.#characters += part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
+    this.#characters += charactersOf(part);
     appendPart(this.#parts, part);
   }
+}
+
+function charactersOf(part: Part): number {
+  return part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
 }

@@ -129,7 +129,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     it('pull: a model that does not exist fails with the reason', async () => {
       const page = await open(mesh.url);
       await page.getByRole('button', { name: 'Get a model' }).click();
-      await page.keyboard.type('nobody/has-this');
+      await page.keyboard.type('127.0.0.1:1/nobody/has-this');
       await page.keyboard.press('Enter');
       await page.locator('#pulls .is-problem', { hasText: 'nobody/has-this:latest' }).waitFor({ timeout: WAIT_MS });
     });

@@ -131,9 +131,9 @@ describe('a mesh that runs', () => {
 
   it('pull: a model that is here is here; one that nobody has fails and says why', async () => {
     expect(await ollamesh(['pull', 'guide'], { env: mesh.env })).toMatchObject({ code: 0, stdout: expect.stringContaining('guide:latest is here') });
-    const missing = await ollamesh(['pull', 'nobody/has-this'], { env: mesh.env });
+    const missing = await ollamesh(['pull', '127.0.0.1:1/nobody/has-this'], { env: mesh.env });
     expect(missing).toMatchObject({ code: 1, stdout: '' });
-    expect(missing.stderr).toMatch(/nobody\/has-this/);
+    expect(missing.stderr).toMatch(/nobody\/has-this.*connection refused/);
   });
 
   it('pull: a name that is none is refused before anything is asked for', async () => {

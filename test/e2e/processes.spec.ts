@@ -84,9 +84,9 @@ const LOST_WITHIN_MS = 10_000;
   it('two gateways: a viewer cut at one goes on at the other; one that ended here is found there', async () => {
     const { id } = await createStream(gateway(), ramble(1));
     const here = await openSse(`${gateway()}/streams/${id}`);
-    await here.seen((events) => events.length >= 5);
+    await here.seen((events) => events.length >= 3);
     here.cut();
-    const first = [...here.events];
+    const first = here.events.slice(0, 3); // Whatever else came at that moment: the end may have.
     const second = await readSse(`${gateway('late')}/streams/${id}`, { headers: { 'last-event-id': first.at(-1)?.id ?? '' } });
     expect(second.filter(({ event }) => event === 'snapshot')).toEqual([]);
     expect(textOf([...first, ...second])).toBe((await viewOf(gateway(), id)).text);

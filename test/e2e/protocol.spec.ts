@@ -1,7 +1,8 @@
 /**
  * docs/PROTOCOL.md is true: every example on it runs against one live mesh, in the order of the page.
  *
- * The rule: `<id>`, `<ownerToken>` and `<terminal>` stand for what the latest stream was given. A status is compared exactly; JSON by its
+ * The rule: `<id>`, `<ownerToken>` and `<terminal>` stand for what the latest stream was given, `<sessionId>`,
+ * `<token>`, `<memberToken>`, `<linkToken>` and the like for what the latest session, member, link and message were. A status is compared exactly; JSON by its
  * fields and their types, all the way down, and by value where the value is the contract (same-shape.ts lists those: codes, messages and
  * issues of errors, kinds, finishReason, recovered, …). Of a stream, every event is compared with the example's of that name; the names come
  * in the order of the page, as often as it happens, and the terminal one comes once and last. A stream that was over when it was asked for
@@ -18,8 +19,8 @@ import { type SocketClient, connectSocket } from '../support/socket-client.js';
 import { type StreamEvent, isTerminal, positionOf } from '../support/stream-text.js';
 
 /** Change it with the page: an example that is no longer found would otherwise go unnoticed. */
-const HTTP_EXAMPLES = 18;
-const SOCKET_EXAMPLES = 4;
+const HTTP_EXAMPLES = 29;
+const SOCKET_EXAMPLES = 6;
 const UNKNOWN = 'AAAAAAAAAAAAAAAAAAAAAA';
 
 const examples = readExamples(readFileSync(`${ROOT}docs/PROTOCOL.md`, 'utf8'));
@@ -70,14 +71,14 @@ describe('examples of docs/PROTOCOL.md', () => {
       return;
     }
     const json = answered.json<Record<string, unknown>>();
-    if (answered.status === 201) capture(json);
+    if (answered.status === 201 || answered.status === 202) capture(json);
     expect(differences(filled(answer.body), json)).toEqual([]);
   }
 
   async function runSocket({ emit, ack, events }: SocketExample): Promise<void> {
     const from = client.events.length;
     const reply = (await client.ask(emit.event, JSON.parse(fill(emit.payload)))) as unknown as Record<string, unknown>;
-    if (reply['ownerToken'] !== undefined) capture(reply);
+    if (reply['ok'] === true) capture(reply);
     expect(differences(filled(ack), reply)).toEqual([]);
     if (events.length === 0) return;
     await client.seen(captured['id'] ?? '', () => client.events.slice(from).some(isTerminal));
@@ -99,9 +100,11 @@ describe('examples of docs/PROTOCOL.md', () => {
     captured['terminal'] = positionOf(actual) ?? '';
   }
 
-  function capture({ id, ownerToken }: Record<string, unknown>): void {
-    captured['id'] = String(id);
-    captured['ownerToken'] = String(ownerToken);
+  function capture({ token, ...given }: Record<string, unknown>): void {
+    for (const [name, value] of Object.entries(given)) if (typeof value === 'string') captured[name] = value;
+    if (typeof token !== 'string') return;
+    const of = 'sessionId' in given ? 'token' : 'linkId' in given ? 'linkToken' : 'memberToken';
+    captured[of] = token;
   }
 
   function fill(text: string): string {

@@ -108,6 +108,41 @@ describe('answers', () => {
     expect(textOf(lines)).toBe('NATS is a small and ');
   });
 
+  it.each([
+    ['object', { type: 'object', properties: { city: { enum: ['Oslo', 'Rome'] }, size: { type: 'integer' }, tags: { type: 'array', items: { type: 'string', maxLength: 3 }, minItems: 2, maxItems: 2 } }, required: ['city', 'size', 'tags'] }],
+    ['references and variants', { $ref: '#/$defs/node', $defs: { node: { type: 'object', properties: { kind: { const: 'a"b' }, next: { anyOf: [{ $ref: '#/$defs/leaf' }, { type: 'null' }] } }, required: ['kind', 'next'] }, leaf: { type: 'boolean' } } }],
+    ['optional properties', { type: 'object', properties: { a: { type: 'number' }, b: { type: 'boolean' }, c: { type: 'null' } } }],
+  ])('format: a schema is followed: %s', async (_name, format) => {
+    for (const seed of [1, 2, 3]) {
+      const { status, lines } = await chat(engine, 'the', { stream: false, format, options: { seed, temperature: 2, top_k: 0, top_p: 1, num_predict: 300 } });
+      expect(status).toBe(200);
+      const value = JSON.parse(textOf(lines)) as Record<string, unknown>;
+      if ('$defs' in format) expect([value['kind'], [true, false, null].includes(value['next'] as boolean)]).toEqual(['a"b', true]);
+      else if ('required' in format) expect([['Oslo', 'Rome'].includes(value['city'] as string), Number.isInteger(value['size']), (value['tags'] as string[]).length]).toEqual([true, true, 2]);
+      else expect(Object.keys(value).every((key) => key in (format.properties as object))).toBe(true);
+    }
+  });
+
+  it('format: json is one object; a schema that makes no sense is refused', async () => {
+    const { lines } = await chat(engine, 'the', { stream: false, format: 'json', options: { seed: 4, temperature: 1.5, num_predict: 60 } });
+    expect(textOf(lines).trimStart()).toMatch(/^\{/);
+    const refused = await chat(engine, 'the', { format: { type: 'nonsense' } });
+    expect([refused.status, refused.text]).toEqual([400, '{"error":"invalid JSON schema in format: there is no type \\"nonsense\\""}']);
+  });
+
+  it('logprobs: of every token, the likeliest beside it, and the same text as without at temperature 0', async () => {
+    const { lines } = await chat(engine, 'What is NATS?', { logprobs: true, top_logprobs: 2, options: { num_predict: 6 } });
+    const plain = await chat(engine, 'What is NATS?', { options: { num_predict: 6 } });
+    expect(textOf(lines)).toBe(textOf(plain.lines));
+    const scores = lines.flatMap((line) => (line['logprobs'] ?? []) as { token: string; logprob: number; top_logprobs: { token: string; logprob: number }[] }[]);
+    expect(scores.map((score) => score.token).join('')).toBe(textOf(lines));
+    for (const { token, logprob, top_logprobs: [first, second] } of scores) {
+      expect(first).toMatchObject({ token, logprob });
+      expect(second?.logprob).toBeLessThanOrEqual(logprob);
+      expect(logprob).toBeLessThanOrEqual(0);
+    }
+  });
+
   it('stream or not: the same text, whatever bytes the tokens are', async () => {
     const streamed = ndjson((await ask(engine.url, { path: '/api/generate', body: longRaw(LONG_SEED) })).text);
     const whole = ndjson((await ask(engine.url, { path: '/api/generate', body: longRaw(LONG_SEED).replace('{', '{"stream":false,') })).text);
@@ -130,7 +165,7 @@ describe('answers', () => {
     expect(shortened.lines[0]).toMatchObject({ done: true, done_reason: 'stop' });
     expect(counted).toBeGreaterThan(700);
     expect(counted).toBeLessThanOrEqual(767);
-    const cut = await chat(engine, 'word '.repeat(5_000), { stream: false });
+    const cut = await chat(engine, 'word '.repeat(5_000), { stream: false, options: { num_predict: 300, temperature: 2 } });
     expect(cut.lines[0]).toMatchObject({ done: true, prompt_eval_count: 512 });
     const refused = await chat(engine, 'word '.repeat(5_000), { truncate: false });
     expect([refused.status, refused.text]).toEqual([400, '{"error":"the input length exceeds the context length"}']);

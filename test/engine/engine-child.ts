@@ -23,11 +23,14 @@ export interface EngineChild {
   dispose(): Promise<void>;
 }
 
-/** @param store kept afterwards when given; a new temporary one is removed */
-export async function startEngine(flags: readonly string[] = [], store?: string): Promise<EngineChild> {
+/**
+ * @param store kept afterwards when given; a new temporary one is removed
+ * @param env variables on top of this process's
+ */
+export async function startEngine(flags: readonly string[] = [], store?: string, env: Readonly<Record<string, string>> = {}): Promise<EngineChild> {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run \`npm run build\` before these tests`);
   const folder = store ?? (await mkdtemp(join(tmpdir(), 'ollamesh-engine-')));
-  const child = spawn(process.execPath, [MAIN, '--store', folder, ...flags], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+  const child = spawn(process.execPath, [MAIN, '--store', folder, ...flags], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => { stderr = (stderr + chunk.toString('utf8')).slice(-65_536); });
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {

@@ -1,9 +1,14 @@
 /** The relays of one gateway on a bus of their own, with a producer to drive and viewers to watch, without any door. */
+import { FinishedStreams } from '../../apps/gateway/relay/finished-streams.js';
 import { MeshView } from '../../apps/gateway/mesh-view.js';
 import { type RelayTimings, Relays } from '../../apps/gateway/relay/relays.js';
-import type { Bus } from '#bus';
+import { SessionRecords } from '../../apps/gateway/sessions/session-records.js';
+import { Sessions } from '../../apps/gateway/sessions/sessions.js';
+import { MemoryBucket } from '../../libs/bus/storage/memory-bucket.js';
+import type { Bucket, Bus } from '#bus';
 import { Config, type ConfigInput } from '#config';
 import { type Head, StreamBeat } from '#contracts';
+import { Logger } from '#runtime';
 import { parsePosition } from '#streams';
 import { FakeTransport, FakeViewer } from './fake-viewer.js';
 
@@ -14,23 +19,44 @@ const NEVER_MS = 3_600_000;
 export const STILL: RelayTimings = { tickMs: NEVER_MS, producerLostMs: NEVER_MS, busLostMs: NEVER_MS, keepAliveMs: NEVER_MS };
 
 export interface FakeGateway {
+  readonly bus: Bus;
   readonly relays: Relays;
+  readonly sessions: Sessions;
   readonly transport: FakeTransport;
   /** A new viewer of a stream, from `after` where given. */
   watch(id: string, after?: string): Promise<FakeViewer>;
 }
 
-export function openGateway(bus: Bus, { limits = {}, timings = STILL }: { limits?: Limits; timings?: Partial<RelayTimings> } = {}): FakeGateway {
-  const relays = new Relays(bus, new MeshView(bus), Config.parse({ gateway: { limits } }), { ...STILL, ...timings });
+/** Sessions that several gateways share, as they do in JetStream. */
+export function sessionBucket(maxEntries = 100): Bucket {
+  return new MemoryBucket({ name: 'sessions', ttlMs: NEVER_MS, maxEntries, whenFull: 'refuse' }, 1024 * 1024);
+}
+
+export interface FakeGatewayOptions {
+  readonly limits?: Limits;
+  readonly timings?: Partial<RelayTimings>;
+  readonly kept?: FinishedStreams;
+  readonly sessionsIn?: Bucket;
+}
+
+export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGateway {
+  const { limits = {}, timings = STILL, kept = new FinishedStreams(undefined, 0, { warn: () => undefined }), sessionsIn = sessionBucket() } = options;
+  const config = Config.parse({ gateway: { limits } });
+  const relays = new Relays(bus, new MeshView(bus), config, kept, { ...STILL, ...timings });
+  const sessions = new Sessions(bus, relays, new SessionRecords(sessionsIn), config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
+  sessions.onApplicationBootstrap();
   relays.onApplicationBootstrap();
   bus.subscribe(StreamBeat, ({ heads }: { heads: Record<string, Head> }) => relays.beat(heads));
   const transport = new FakeTransport();
   return {
+    bus,
     relays,
+    sessions,
     transport,
     watch: async (id, after) => {
       const viewer = new FakeViewer(transport);
-      (await relays.get(id)).join(viewer, after === undefined ? undefined : parsePosition(after));
+      const seen = after === undefined ? undefined : parsePosition(after);
+      (await relays.get(id, seen)).join(viewer, seen);
       return viewer;
     },
   };

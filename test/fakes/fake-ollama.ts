@@ -3,11 +3,11 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How one path answers. Lines that are objects are sent as NDJSON, texts as they are. */
+/** How one path answers. Lines that are objects are sent as NDJSON, texts and bytes as they are. */
 export interface Answer {
   readonly status?: number;
   readonly headers?: Record<string, string>;
-  readonly lines?: readonly (object | string)[];
+  readonly lines?: readonly (object | string | Buffer)[];
   /** Pause before the first byte, in milliseconds. */
   readonly delayMs?: number;
   /** Pause between lines, in milliseconds. */
@@ -119,7 +119,7 @@ export class FakeOllama {
     for (const [index, line] of lines.entries()) {
       if (index > 0 && everyMs !== undefined) await sleep(everyMs, undefined, { signal });
       if (response.destroyed) return;
-      await new Promise<void>((resolve) => response.write(typeof line === 'string' ? line : `${JSON.stringify(line)}\n`, () => resolve()));
+      await new Promise<void>((resolve) => response.write(typeof line === 'string' || Buffer.isBuffer(line) ? line : `${JSON.stringify(line)}\n`, () => resolve()));
     }
     if (finish === 'end') response.end();
     if (finish === 'cut') response.destroy();

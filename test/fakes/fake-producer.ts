@@ -1,6 +1,6 @@
 /** A model-manager of one node, reduced to what a gateway sees of it: frames, beats and replays, each when a test says so. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '#bus';
+import type { Bus, Subscription } from '#bus';
 import { type Frame, type Head, InferenceStart, MeshError, StreamBeat, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
 
 /** A frame without its number. */
@@ -15,16 +15,27 @@ export class FakeStream {
   /** Frames of one replay answer. */
   replayFrames = 1_000;
   replays = 0;
+  /** Token hashes that somebody cancelled it with; it goes on all the same. */
+  readonly cancelledBy: string[] = [];
   /** While set, replays wait for it. */
   hold: Promise<void> | undefined;
+  readonly #served: Subscription[];
   #epoch = 1;
 
   constructor(
     private readonly bus: Bus,
     readonly id: string,
   ) {
-    bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id });
-    bus.serve(StreamCancel, () => ({}), { id });
+    const replay = bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id });
+    const cancel = bus.serve(
+      StreamCancel,
+      (by) => {
+        this.cancelledBy.push('operator' in by ? 'operator' : by.ownerTokenHash);
+        return {};
+      },
+      { id },
+    );
+    this.#served = [replay, cancel];
   }
 
   get head(): Head {
@@ -53,6 +64,12 @@ export class FakeStream {
 
   beat(): void {
     this.bus.publish(StreamBeat, { heads: { [this.id]: this.head } });
+  }
+
+  /** Nobody can ask for it any more. */
+  async forget(): Promise<void> {
+    await Promise.all(this.#served.map((subscription) => subscription.drain()));
+    await this.bus.flush();
   }
 
   /** Another attempt: the answer begins anew. */

@@ -1,10 +1,12 @@
 /** A viewer in memory that notes what it is told and can be slow; what it shows follows docs/PROTOCOL.md, not libs/streams. */
-import type { Audience, Transport, Update, Viewer } from '../../apps/gateway/relay/viewer.js';
+import type { Transport, Update, Viewer } from '../../apps/gateway/relay/viewer.js';
 
 export class FakeViewer implements Viewer {
   readonly updates: Update[] = [];
   /** True: more waits for it than it may. */
   behind = false;
+  /** Processor time that a write to it takes, in milliseconds. */
+  writeMs = 0;
   ended = false;
   disconnected = false;
   #drained: (() => void) | undefined;
@@ -54,8 +56,13 @@ export class FakeViewer implements Viewer {
     drained?.();
   }
 
-  send(update: Update): void {
+  write(_bytes: Buffer, update: Update): void {
+    for (const until = performance.now() + this.writeMs; performance.now() < until; );
     this.updates.push(structuredClone(update));
+  }
+
+  keepAlive(): void {
+    this.transport.keepAlives++;
   }
 
   end(): void {
@@ -67,39 +74,13 @@ export class FakeViewer implements Viewer {
   }
 }
 
-class FakeAudience implements Audience {
-  readonly #viewers = new Set<FakeViewer>();
-
-  constructor(private readonly transport: FakeTransport) {}
-
-  get size(): number {
-    return this.#viewers.size;
-  }
-
-  add(viewer: FakeViewer): void {
-    this.#viewers.add(viewer);
-  }
-
-  delete(viewer: FakeViewer): void {
-    this.#viewers.delete(viewer);
-  }
-
-  send(update: Update): void {
-    this.transport.encodings++;
-    for (const viewer of this.#viewers) viewer.send(update);
-  }
-
-  keepAlive(): void {
-    this.transport.keepAlives++;
-  }
-}
-
 export class FakeTransport implements Transport {
-  /** Updates that were encoded for an audience. */
+  /** Updates that were encoded. */
   encodings = 0;
   keepAlives = 0;
 
-  createAudience(): Audience {
-    return new FakeAudience(this);
+  encode(update: Update): Buffer {
+    this.encodings++;
+    return Buffer.from(JSON.stringify(update));
   }
 }

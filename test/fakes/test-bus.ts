@@ -1,5 +1,5 @@
 /** A bus of a test's own: the embedded broker on a free port, as many apps on it as wanted, and what they logged. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type Broker, type BrokerOptions, startBroker } from '#broker';
 import { Bus, connectBus } from '#bus';
 import type { AppName } from '#contracts';
@@ -37,11 +37,11 @@ export class TestBus {
   }
 }
 
-/** Waits until `condition` holds. @throws Error when that takes longer than any machine needs */
-export async function eventually(condition: () => boolean, limitMs = 15_000): Promise<void> {
+/** Waits until `condition` holds, which is looked at every `everyMs`; 0: every turn of the event loop. @throws Error when that takes longer than any machine needs */
+export async function eventually(condition: () => boolean, limitMs = 15_000, everyMs = 5): Promise<void> {
   const until = performance.now() + limitMs;
   while (!condition()) {
     if (performance.now() > until) throw new Error(`waited ${limitMs} ms in vain for ${String(condition)}`);
-    await sleep(5);
+    await (everyMs === 0 ? nextTurn() : sleep(everyMs));
   }
 }

@@ -1,6 +1,7 @@
 /** A TCP proxy that can lose its network: cuts every connection and refuses new ones until it is restored. */
 import { once } from 'node:events';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 export interface CuttableProxy {
   readonly port: number;
@@ -9,7 +10,8 @@ export interface CuttableProxy {
   close(): Promise<void>;
 }
 
-export async function startProxy(targetPort: number): Promise<CuttableProxy> {
+/** @param between what the target sends goes through one of these on its way, where given */
+export async function startProxy(targetPort: number, between?: () => Duplex): Promise<CuttableProxy> {
   const sockets = new Set<Socket>();
   let isCut = false;
   const server = createServer((near) => {
@@ -26,7 +28,8 @@ export async function startProxy(targetPort: number): Promise<CuttableProxy> {
         sockets.delete(from);
         to.destroy();
       });
-      from.pipe(to);
+      if (from === far && between) from.pipe(between()).pipe(to);
+      else from.pipe(to);
     }
   });
   server.listen(0, '127.0.0.1');

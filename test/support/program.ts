@@ -10,7 +10,7 @@ export const ROOT = new URL('../../', import.meta.url).pathname;
 export const CLI = `${ROOT}dist/apps/cli/main.js`;
 
 /** What a parent may have set that would change how our programs behave. */
-const CHANGES_US = /^(OLLAMESH_.*|NATS_URL|OLLAMA_HOST|NODE_OPTIONS|NODE_V8_COVERAGE|FORCE_COLOR|NO_COLOR|JEST_WORKER_ID)$/;
+const CHANGES_US = /^(OLLAMESH_.*|NATS_URL|OLLAMA_HOST|OLLAMA_MODELS|NODE_OPTIONS|NODE_V8_COVERAGE|FORCE_COLOR|NO_COLOR|JEST_WORKER_ID)$/;
 
 export interface Exit {
   readonly code: number | null;
@@ -54,7 +54,8 @@ export function runNode(args: readonly string[], { env = {}, cwd = ROOT, input }
   if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run "npm run build" first`);
   const child = spawn(process.execPath, args, {
     cwd,
-    env: { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !CHANGES_US.test(name))), ...env },
+    // No models of whoever runs the tests.
+    env: { OLLAMA_MODELS: '/nonexistent', ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !CHANGES_US.test(name))), ...env },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   child.stdin?.end(input);

@@ -20,11 +20,11 @@ export function differences(filled: unknown, actual: unknown, path = '', inError
   return isConstant && filled !== actual ? [`${path}: ${JSON.stringify(filled)} in the example, ${JSON.stringify(actual)} in the answer`] : [];
 }
 
-/** Every element of the answer is like the example's first; an example without elements says nothing about them. */
+/** Elements are like the example's of the same place, or its first; an example without elements says nothing about them. */
 function arrays(filled: readonly unknown[], actual: readonly unknown[], path: string, inError: boolean): string[] {
   if (filled.length === 0) return [];
   if (actual.length === 0) return filled.some(isRecord) ? [`${path}: empty in the answer`] : [];
-  return actual.flatMap((element, index) => differences(filled[inError ? index : 0] ?? filled[0], element, `${path}.${index}`, inError));
+  return actual.flatMap((element, index) => differences(filled[index] ?? filled[0], element, `${path}.${index}`, inError));
 }
 
 function records(filled: Record<string, unknown>, actual: Record<string, unknown>, path: string, inError: boolean): string[] {

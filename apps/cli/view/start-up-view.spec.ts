@@ -63,9 +63,9 @@ describe('text view', () => {
   });
 
   it('gateway: another port than the wanted one is said', () => {
-    expect(told([{ what: 'gateway', url: 'http://127.0.0.1:11436', wantedPort: 11_435, port: 11_436 }])).toContain('  gateway   port 11435 is taken, so it listens on 11436');
+    expect(told([{ what: 'gateway', url: 'http://127.0.0.1:11436', wantedPort: 11_435, port: 11_436, keeps: 'in memory' }])).toContain('  gateway   port 11435 is taken, so it listens on 11436');
     for (const wantedPort of [0, 11_436]) {
-      expect(told([{ what: 'gateway', url: 'http://127.0.0.1:11436', wantedPort, port: 11_436 }])).toEqual(['  gateway   listens on http://127.0.0.1:11436', '']);
+      expect(told([{ what: 'gateway', url: 'http://127.0.0.1:11436', wantedPort, port: 11_436, keeps: 'in memory' }])).toEqual(['  gateway   listens on http://127.0.0.1:11436', '  gateway   keeps sessions and finished streams in memory', '']);
     }
   });
 
@@ -90,7 +90,7 @@ describe('json view', () => {
     const written: string[] = [];
     const view = jsonView((text) => void written.push(text));
     view.tell({ what: 'engine', engine: { ...ENGINE, reason: 'two\nlines' } });
-    view.tell({ what: 'gateway', url: 'http://x', wantedPort: 1, port: 2 });
+    view.tell({ what: 'gateway', url: 'http://x', wantedPort: 1, port: 2, keeps: 'in memory' });
     expect(written).toHaveLength(2);
     for (const line of written) expect(line.match(/\n/g)).toHaveLength(1);
     expect(JSON.parse(written[0] ?? '')).toEqual({ what: 'engine', engine: { ...ENGINE, reason: 'two\nlines' } });

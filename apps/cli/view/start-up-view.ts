@@ -7,7 +7,7 @@ export type StartUpFact =
   | { readonly what: 'bus'; readonly url: string; readonly reason: string }
   | { readonly what: 'hardware'; readonly hardware: Hardware }
   | { readonly what: 'engine'; readonly engine: Engine }
-  | { readonly what: 'gateway'; readonly url: string; readonly wantedPort: number; readonly port: number }
+  | { readonly what: 'gateway'; readonly url: string; readonly wantedPort: number; readonly port: number; readonly keeps: string }
   | { readonly what: 'ready'; readonly url: string; readonly models: readonly Model[]; readonly model: string | undefined; readonly afterMs: number };
 
 export interface View {
@@ -57,6 +57,7 @@ export class TextView implements View {
           this.#line('gateway', `port ${fact.wantedPort} is taken, so it listens on ${fact.port}`, 'yellow');
         }
         this.#line('gateway', `listens on ${fact.url}`);
+        this.#line('gateway', `keeps sessions and finished streams ${fact.keeps}`, 'dim');
         break;
       case 'ready':
         this.#tellReady(fact);
@@ -95,7 +96,7 @@ export class TextView implements View {
     this.#line('models', listed || 'none yet');
     if (model === BUILT_IN_MODEL) {
       this.#line('models', `${BUILT_IN_MODEL} is a tiny built-in model for trying things out: it knows about 400 answers by heart.`, 'yellow');
-      this.#line('models', 'A real one: install Ollama or Docker, then OLLAMESH_MODELS=llama3.2 npm start (or models.required in ollamesh.config.ts).', 'yellow');
+      this.#line('models', 'A real one: npx ollamesh pull llama3.2, or models.required in ollamesh.config.ts. With Ollama or Docker it runs on a GPU.', 'yellow');
     } else if (models.length === 0) {
       this.#line('models', 'Pull one: ollamesh pull llama3.2', 'yellow');
     }

@@ -1,71 +1,64 @@
-/** Sends one generation as Ollama does: a line per piece of text and a last line with the counters, or all of it as one object. */
+/** Sends one generation: line by line as it comes, or all of it as one body. What the lines look like is the format's business. */
 import { ApiError } from '../errors.js';
 import type { Answered } from '../engine/engine.js';
+import type { Piece, Say, ScoredToken, ToolCall } from '../engine/port.js';
 import type { Exchange } from '../http/routes.js';
 import { GatheredLines } from '../http/gathered-lines.js';
-import { sendJson } from '../http/reply.js';
+import { sendText } from '../http/reply.js';
+import type { ToolCalls } from './tool-calls.js';
 
-/** How the two endpoints differ: where the text goes in a line, and what the last line has besides the counters. */
-export interface Shape {
-  text(content: string): Readonly<Record<string, unknown>>;
-  last(answered: Answered): Readonly<Record<string, unknown>>;
+/** A piece of an answer with the tool calls found in it. */
+export interface Told extends Piece {
+  readonly toolCalls: readonly ToolCall[];
 }
 
-/** @param began when the request came, by process.hrtime */
+/** How an answer looks on the wire. Lines end with their line's end. */
+export interface Format {
+  readonly streamType: string;
+  readonly wholeType: string;
+  line(told: Told): string;
+  /** @param calls tool calls that were told */
+  last(answered: Answered, calls: number): string;
+  whole(told: Told, answered: Answered): string;
+}
+
+/** @param tools finds tool calls, where tools were on offer */
 export async function sendAnswer(
-  exchange: Exchange, model: string, stream: boolean, began: bigint, pieces: AsyncGenerator<string, Answered, void>, shape: Shape,
+  exchange: Exchange, stream: boolean, format: Format, tools: ToolCalls | undefined, generate: (say: Say) => Promise<Answered>,
 ): Promise<void> {
   const { response, gone } = exchange;
-  const lines = new GatheredLines(response, gone);
-  let whole = '';
+  const lines = new GatheredLines(response, gone, format.streamType);
+  const sum = { content: '', thinking: '', scores: [] as ScoredToken[], toolCalls: [] as ToolCall[] };
+  let calls = 0;
+  const tell = (told: Told): Promise<void> | undefined => {
+    calls += told.toolCalls.length;
+    if (stream) return lines.send(format.line(told));
+    sum.content += told.content;
+    sum.thinking += told.thinking;
+    sum.toolCalls.push(...told.toolCalls);
+    if (told.scores !== undefined) sum.scores.push(...told.scores);
+    return undefined;
+  };
+  const say: Say = tools === undefined ? (piece) => tell({ ...piece, toolCalls: NONE }) : (piece) => {
+    const { content, calls: toolCalls } = tools.push(piece.content);
+    if (content === '' && piece.thinking === '' && toolCalls.length === 0) return undefined;
+    return tell({ ...piece, content, toolCalls });
+  };
   try {
-    for (;;) {
-      const step = await pieces.next();
-      if (step.done === true) {
-        const line = lastLine(model, stream ? '' : whole, began, step.value, shape);
-        if (!stream) return sendJson(response, line);
-        await lines.send(line);
-        await lines.flush();
-        response.end();
-        return;
-      }
-      if (stream) await lines.send({ model, created_at: now(), ...shape.text(step.value), done: false });
-      else whole += step.value;
-    }
+    const answered = await generate(say);
+    const rest = tools?.flush() ?? '';
+    if (rest !== '') await tell({ content: rest, thinking: '', toolCalls: NONE });
+    if (!stream) return sendText(response, 200, format.whole(sum.scores.length > 0 ? sum : { ...sum, scores: undefined } as Told, answered), format.wholeType);
+    await lines.send(format.last(answered, calls));
+    await lines.flush();
+    response.end();
   } catch (thrown) {
     await lines.flush(); // What was said before the failure is told before it.
     throw thrown;
-  } finally {
-    // Leaving early (the client has gone) stops the generation; after its end this does nothing.
-    await pieces.return(undefined as never);
   }
 }
 
-function lastLine(model: string, content: string, began: bigint, answered: Answered, shape: Shape): object {
-  return {
-    model,
-    created_at: now(),
-    ...shape.text(content),
-    done: true,
-    done_reason: answered.reason,
-    ...shape.last(answered),
-    total_duration: Number(process.hrtime.bigint() - began),
-    load_duration: answered.loadNs,
-    prompt_eval_count: answered.promptTokens,
-    prompt_eval_duration: answered.promptNs,
-    eval_count: answered.evalTokens,
-    eval_duration: answered.evalNs,
-  };
-}
-
-/** The reply to a load or an unload: one plain object even where a stream was asked for. */
-export function sendResidency(exchange: Exchange, model: string, shape: Shape, reason: 'load' | 'unload'): void {
-  sendJson(exchange.response, { model, created_at: now(), ...shape.text(''), done: true, done_reason: reason });
-}
-
-export function now(): string {
-  return new Date().toISOString();
-}
+const NONE: readonly ToolCall[] = [];
 
 /** llama.cpp's words for pictures given to a model without eyes, wrapped as Ollama wraps them. */
 export function noImages(stream: boolean): ApiError {

@@ -5,14 +5,16 @@ import { readJson } from '../http/body.js';
 import { Fields } from '../http/fields.js';
 import { sendEmpty, sendJson } from '../http/reply.js';
 import type { Handler } from '../http/routes.js';
+import type { GgufHeader } from '../store/gguf.js';
 import { modelInfo, tensorList, type ModelFacts } from '../store/gguf-facts.js';
 import { LAYER } from '../store/manifest.js';
+import type { Capabilities } from './capabilities.js';
 import { modelfile, parameterText } from './modelfile.js';
 
-/** What this engine can do with a model, whatever the model could do elsewhere. */
-const CAPABILITIES = ['completion'];
+/** Of weights that are no GGUF file. */
+const EMPTY_HEADER: GgufHeader = { metadata: new Map(), tensors: [] };
 
-export function tags(engine: Engine): Handler {
+export function tags(engine: Engine, capabilities: Capabilities): Handler {
   return async ({ response }) => {
     const models = [];
     for (const model of await engine.store.list()) {
@@ -20,7 +22,7 @@ export function tags(engine: Engine): Handler {
       models.push({
         name: model.label, model: model.label, modified_at: model.modifiedAt.toISOString(), size: model.size, digest: model.digest,
         details: { ...details(facts), context_length: facts?.contextLength ?? 0, embedding_length: facts?.embeddingLength ?? 0 },
-        capabilities: CAPABILITIES,
+        capabilities: await capabilities.listed(model),
       });
     }
     sendJson(response, { models });
@@ -40,15 +42,16 @@ export function ps(engine: Engine): Handler {
   };
 }
 
-export function show(engine: Engine): Handler {
+export function show(engine: Engine, capabilities: Capabilities): Handler {
   return async ({ request, response }) => {
     const fields = new Fields('ShowRequest', await readJson(request));
     const asked = fields.string('model') || fields.string('name') || '';
     if (asked === '') throw new ApiError(400, 'model is required');
     const model = await engine.find(asked, new ApiError(400, 'invalid model name'), missing(asked));
+    const unusable = await engine.store.obstacle(model);
     const [params, template, system, license, header] = await Promise.all([
       engine.store.params(model), engine.store.layerText(model, LAYER.template), engine.store.layerText(model, LAYER.system),
-      engine.store.layerText(model, LAYER.license), engine.store.header(model),
+      engine.store.layerText(model, LAYER.license), engine.store.header(model).catch(() => EMPTY_HEADER),
     ]);
     const parameters = parameterText(params);
     sendJson(response, {
@@ -60,8 +63,10 @@ export function show(engine: Engine): Handler {
       details: details(await engine.store.facts(model)),
       model_info: modelInfo(header, fields.boolean('verbose') ?? false),
       tensors: tensorList(header),
-      capabilities: CAPABILITIES,
+      capabilities: await capabilities.listed(model),
       modified_at: model.modifiedAt.toISOString(),
+      // No field of Ollama's: it has no models that it can't run.
+      ...(unusable !== undefined && { unusable }),
     });
   };
 }

@@ -1,42 +1,49 @@
 /** POST /api/chat. */
 import { ApiError } from '../errors.js';
 import type { Engine } from '../engine/engine.js';
-import type { Message } from '../engine/fit.js';
+import type { Message } from '../engine/port.js';
 import { readJson } from '../http/body.js';
-import type { Handler } from '../http/routes.js';
-import { fullName } from '../names.js';
+import type { Exchange, Handler } from '../http/routes.js';
 import { LAYER } from '../store/manifest.js';
 import type { StoredModel } from '../store/store.js';
-import { noImages, sendAnswer, sendResidency, type Shape } from './answer.js';
-import { chatRequest } from './requests.js';
+import { noImages, sendAnswer, type Format } from './answer.js';
+import type { Capabilities } from './capabilities.js';
+import { CHAT, nativeFormat, sendResidency } from './native-format.js';
+import { chatRequest, type ChatRequest } from './requests.js';
+import { ToolCalls } from './tool-calls.js';
 
-const SHAPE: Shape = {
-  text: (content) => ({ message: { role: 'assistant', content } }),
-  last: () => ({}),
-};
-
-export function chat(engine: Engine): Handler {
+export function chat(engine: Engine, capabilities: Capabilities): Handler {
   return async (exchange) => {
     const began = process.hrtime.bigint();
     const request = chatRequest(await readJson(exchange.request));
-    if (request.model === '') throw new ApiError(400, 'model is required');
-    const model = await engine.find(request.model, new ApiError(400, 'invalid model name'));
-    if (request.messages.length === 0 && request.keepMs === 0) {
-      engine.residency.unload(model.weights.digest);
-      return sendResidency(exchange, request.model, SHAPE, 'unload');
-    }
-    if (request.think) throw new ApiError(400, `${JSON.stringify(request.model)} does not support thinking`);
-    if (request.tools) throw new ApiError(400, `${fullName(model.name)} does not support tools`);
-    const options = await engine.options(model, request.options);
-    if (request.messages.length === 0) {
-      await engine.load(model, options, request.keepMs, exchange.gone);
-      return sendResidency(exchange, request.model, SHAPE, 'load');
-    }
-    if (request.images) throw noImages(request.stream);
-    const messages = await withSystem(engine, model, request.messages);
-    const ask = { prompt: { kind: 'chat', messages, before: [] }, options, truncate: request.truncate, keepMs: request.keepMs, gone: exchange.gone } as const;
-    await sendAnswer(exchange, request.model, request.stream, began, engine.generate(model, ask), SHAPE);
+    await answerChat(engine, capabilities, exchange, request, nativeFormat(request.model, CHAT, began));
   };
+}
+
+/** Everything from the request to the answer; the format makes it Ollama's or OpenAI's. */
+export async function answerChat(engine: Engine, capabilities: Capabilities, exchange: Exchange, request: ChatRequest, format: Format): Promise<void> {
+  const { gone } = exchange;
+  if (request.model === '') throw new ApiError(400, 'model is required');
+  const model = await engine.find(request.model, new ApiError(400, 'invalid model name'));
+  if (request.messages.length === 0 && request.keepMs === 0) {
+    engine.residency.unload(model.weights.digest);
+    return sendResidency(exchange, request.model, CHAT, 'unload');
+  }
+  const thinking = request.think !== undefined && request.think !== false;
+  const abilities = await capabilities.require(model, request.model, 'chat', { thinking, tools: request.tools.length > 0 });
+  const options = await engine.options(model, request.options);
+  if (request.messages.length === 0) {
+    await engine.load(model, options, request.keepMs, gone);
+    return sendResidency(exchange, request.model, CHAT, 'load');
+  }
+  if (request.images) throw noImages(request.stream);
+  const prompt = {
+    kind: 'chat', messages: await withSystem(engine, model, request.messages), before: [], tools: request.tools.map((tool) => tool.described),
+    think: abilities.capabilities.includes('thinking') ? (request.think ?? true) : undefined,
+  } as const;
+  const { truncate, grammar, topLogprobs, keepMs } = request;
+  const tools = request.tools.length === 0 ? undefined : new ToolCalls(abilities.toolTag, request.tools.map((tool) => tool.name));
+  await sendAnswer(exchange, request.stream, format, tools, (say) => engine.generate(model, { prompt, options, truncate, grammar, topLogprobs, keepMs, gone }, say));
 }
 
 /** The model's own system prompt, unless the conversation brings one. */

@@ -1,37 +1,51 @@
-/** POST /api/pull, for what is in the store already; this engine downloads nothing. */
-import { ApiError } from '../errors.js';
-import type { Engine } from '../engine/engine.js';
+/** POST /api/pull: from a registry, with Ollama's progress lines; the bundled model comes out of this package. */
+import { type ModelNameParts, parseModelName } from '#contracts';
+import { ApiError, Gone } from '../errors.js';
 import { readJson } from '../http/body.js';
 import { Fields } from '../http/fields.js';
-import { sendError, sendJson, sendLine } from '../http/reply.js';
-import type { Exchange, Handler } from '../http/routes.js';
-import { parseModelName } from '#contracts';
+import { sendJson, sendLine } from '../http/reply.js';
+import type { Handler } from '../http/routes.js';
+import { RegistryError } from '../registry/failure.js';
+import type { PullLine, Puller } from '../registry/puller.js';
+import { isBundled } from '../store/seed.js';
 import { blobsOf } from '../store/manifest.js';
-import type { StoredModel } from '../store/store.js';
+import type { Store } from '../store/store.js';
 
-const UNKNOWN = new ApiError(500, 'pull model manifest: file does not exist', 'application/json');
+/** What a pull needs. */
+export interface PullParts {
+  readonly store: Store;
+  readonly puller: Puller;
+  /** Puts the bundled model back where it was deleted. */
+  restoreBundled(): Promise<void>;
+}
 
-export function pull(engine: Engine): Handler {
-  return async (exchange) => {
-    const fields = new Fields('PullRequest', await readJson(exchange.request));
+export function pull(parts: PullParts): Handler {
+  return async ({ request, response, gone }) => {
+    const fields = new Fields('PullRequest', await readJson(request));
     const name = parseModelName(fields.string('model') || fields.string('name') || '');
     if (name === undefined) throw new ApiError(400, 'invalid model name');
     const stream = fields.boolean('stream') ?? true;
-    const model = await engine.store.find(name);
-    if (stream) return sendProgress(exchange, model);
-    if (model === undefined) throw UNKNOWN;
-    sendJson(exchange.response, { status: 'success' }, 'application/json');
+    const insecure = fields.boolean('insecure') ?? false;
+    try {
+      const lines = isBundled(name) ? bundled(parts, name) : parts.puller.pull({ name, insecure, signal: gone });
+      for await (const line of lines) if (stream) await sendLine(response, line, gone);
+    } catch (error) {
+      if (gone.aborted) throw new Gone();
+      // A failure is a line when the first one is out, and a status before; the text is the same.
+      throw error instanceof RegistryError ? new ApiError(500, error.message, 'application/json') : error;
+    }
+    if (stream) response.end();
+    else sendJson(response, { status: 'success' }, 'application/json');
   };
 }
 
-/** The lines Ollama sends when every blob is on disk; a failure is a line too, because the first one is out by then. */
-async function sendProgress({ response, gone }: Exchange, model: StoredModel | undefined): Promise<void> {
-  await sendLine(response, { status: 'pulling manifest' }, gone);
-  if (model === undefined) return sendError(response, UNKNOWN);
-  for (const { digest, size } of blobsOf(model.manifest)) {
-    const short = digest.slice('sha256:'.length).slice(0, 12);
-    await sendLine(response, { status: `pulling ${short}`, digest, total: size, completed: size }, gone);
+/** The lines of a pull that finds every blob on disk. */
+async function* bundled({ store, restoreBundled }: PullParts, name: ModelNameParts): AsyncGenerator<PullLine, void> {
+  yield { status: 'pulling manifest' };
+  await restoreBundled();
+  const model = await store.find(name);
+  for (const { digest, size } of model === undefined ? [] : blobsOf(model.manifest)) {
+    yield { status: `pulling ${digest.slice('sha256:'.length).slice(0, 12)}`, digest, total: size, completed: size };
   }
-  for (const status of ['verifying sha256 digest', 'writing manifest', 'success']) await sendLine(response, { status }, gone);
-  response.end();
+  for (const status of ['verifying sha256 digest', 'writing manifest', 'success']) yield { status };
 }

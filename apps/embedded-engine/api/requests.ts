@@ -1,6 +1,7 @@
 /** The requests of /api/chat and /api/generate read from JSON, with Ollama's errors for what is wrong in them. */
-import { ApiError, notYet } from '../errors.js';
-import type { Message } from '../engine/fit.js';
+import { ApiError, notHere } from '../errors.js';
+import { GrammarError, anyObject, schemaGrammar } from '../engine/json-grammar.js';
+import type { Message, ToolCall } from '../engine/port.js';
 import { Fields } from '../http/fields.js';
 import { parseKeepAlive } from '../keep-alive.js';
 
@@ -12,14 +13,25 @@ export interface CommonRequest {
   /** Milliseconds; undefined when the request does not say. */
   readonly keepMs: number | undefined;
   readonly truncate: boolean;
-  readonly think: boolean;
+  /** Undefined when the request does not say. */
+  readonly think: boolean | string | undefined;
+  /** GBNF that the answer has to follow. */
+  readonly grammar: string | undefined;
+  /** Alternatives to score beside each token; undefined: no scores. */
+  readonly topLogprobs: number | undefined;
   /** The request carries images. */
   readonly images: boolean;
 }
 
 export interface ChatRequest extends CommonRequest {
   readonly messages: readonly Message[];
-  readonly tools: boolean;
+  readonly tools: readonly Tool[];
+}
+
+/** A tool as the request describes it, and its name. */
+export interface Tool {
+  readonly name: string;
+  readonly described: unknown;
 }
 
 export interface GenerateRequest extends CommonRequest {
@@ -30,14 +42,16 @@ export interface GenerateRequest extends CommonRequest {
   readonly context: readonly number[];
 }
 
+const MAX_TOP_LOGPROBS = 20;
+
 export function chatRequest(body: unknown): ChatRequest {
   const fields = new Fields('ChatRequest', body);
   const messages = (fields.list('messages', '[]api.Message') ?? []).map(message);
   return {
     ...common(fields),
-    messages: messages.map(({ role, content }) => ({ role, content })),
-    images: messages.some((item) => item.images),
-    tools: (fields.list('tools', 'api.Tools') ?? []).length > 0,
+    messages: messages.map((read) => read.message),
+    images: messages.some((read) => read.images),
+    tools: (fields.list('tools', 'api.Tools') ?? []).map(tool),
   };
 }
 
@@ -52,44 +66,75 @@ export function generateRequest(body: unknown): GenerateRequest {
     context: fields.integers('context') ?? [],
     images: (fields.list('images', '[]api.ImageData') ?? []).length > 0,
   };
-  if ((fields.string('template') ?? '') !== '') throw notYet('prompt templates in requests');
+  if ((fields.string('template') ?? '') !== '') throw notHere('prompt templates in requests');
   return request;
 }
 
-function common(fields: Fields): Omit<CommonRequest, 'images'> {
-  const think = fields.any('think');
-  const request = {
-    model: fields.string('model') ?? '',
-    stream: fields.boolean('stream') ?? true,
-    options: fields.object('options', 'map[string]interface {}') ?? {},
-    keepMs: keepAlive(fields.any('keep_alive')),
-    truncate: fields.boolean('truncate') ?? true,
-    think: think !== undefined && think !== false,
-  };
-  format(fields.any('format'));
-  if (fields.boolean('logprobs') === true) throw notYet('logprobs');
-  return request;
+export function tool(value: unknown): Tool {
+  const described = new Fields('Tool', value);
+  const name = new Fields('ToolFunction', described.object('function', 'api.ToolFunction')).string('name') ?? '';
+  return { name, described: value };
 }
 
-function keepAlive(value: unknown): number | undefined {
+/** @throws ApiError 400 where a duration makes no sense */
+export function keepAlive(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const parsed = parseKeepAlive(value);
   if ('error' in parsed) throw new ApiError(400, parsed.error);
   return parsed.ms;
 }
 
-/** An invalid format gets Ollama's error; a valid one is not ignored, because its caller relies on it. */
-function format(value: unknown): void {
-  if (value === undefined || value === '') return;
-  if (value === 'json' || (typeof value === 'object' && value !== null && !Array.isArray(value))) throw notYet('structured output (format)');
-  throw new ApiError(500, `invalid format: ${JSON.stringify(JSON.stringify(value))}; expected "json" or a valid JSON Schema object`);
+/** @throws ApiError for what is neither "json" nor a JSON Schema */
+export function grammarOf(format: unknown): string | undefined {
+  if (format === undefined || format === '') return undefined;
+  if (format === 'json') return anyObject();
+  if (typeof format !== 'object' || format === null || Array.isArray(format)) {
+    throw new ApiError(500, `invalid format: ${JSON.stringify(JSON.stringify(format))}; expected "json" or a valid JSON Schema object`);
+  }
+  try {
+    return schemaGrammar(format as Readonly<Record<string, unknown>>);
+  } catch (error) {
+    if (error instanceof GrammarError) throw new ApiError(400, `invalid JSON schema in format: ${error.message}`);
+    throw error;
+  }
 }
 
-interface ReadMessage extends Message {
-  readonly images: boolean;
+/** @throws ApiError 400 in Ollama's words */
+export function thinkOf(value: unknown): boolean | string | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  const allowed = '"high", "medium", "low", "max", true, or false';
+  if (typeof value !== 'string') throw new ApiError(400, `think must be a boolean or string (${allowed})`);
+  if (['high', 'medium', 'low', 'max'].includes(value)) return value;
+  throw new ApiError(400, `invalid think value: ${JSON.stringify(value)} (must be ${allowed})`);
 }
 
-function message(value: unknown): ReadMessage {
+/** @throws ApiError 400 where `top` is out of range */
+export function topLogprobs(wanted: boolean | undefined, top: number): number | undefined {
+  if (!Number.isInteger(top) || top < 0 || top > MAX_TOP_LOGPROBS) throw new ApiError(400, `top_logprobs must be between 0 and ${MAX_TOP_LOGPROBS}`);
+  return wanted === true ? top : undefined;
+}
+
+/** A request that wants both is refused: scores come from a way through the binding that knows no grammar. */
+export function scoresOrGrammar(request: Pick<CommonRequest, 'grammar' | 'topLogprobs'>): void {
+  if (request.grammar !== undefined && request.topLogprobs !== undefined) throw notHere('logprobs together with a format');
+}
+
+function common(fields: Fields): Omit<CommonRequest, 'images'> {
+  const request = {
+    model: fields.string('model') ?? '',
+    stream: fields.boolean('stream') ?? true,
+    options: fields.object('options', 'map[string]interface {}') ?? {},
+    keepMs: keepAlive(fields.any('keep_alive')),
+    truncate: fields.boolean('truncate') ?? true,
+    think: thinkOf(fields.any('think')),
+    grammar: grammarOf(fields.any('format')),
+    topLogprobs: topLogprobs(fields.boolean('logprobs'), fields.number('top_logprobs', 'int') ?? 0),
+  };
+  scoresOrGrammar(request);
+  return request;
+}
+
+function message(value: unknown): { readonly message: Message; readonly images: boolean } {
   // Ollama decodes a message through a type of that name, which its error texts show.
   const fields = new Fields('Alias', value);
   const images = fields.list('images', '[]api.ImageData') ?? [];
@@ -97,5 +142,22 @@ function message(value: unknown): ReadMessage {
     const bad = typeof image === 'string' ? /[^A-Za-z0-9+/=]/.exec(image) : null;
     if (bad !== null) throw new ApiError(400, `illegal base64 data at input byte ${bad.index}`);
   }
-  return { role: (fields.string('role') ?? '').toLowerCase(), content: fields.string('content') ?? '', images: images.length > 0 };
+  const thinking = fields.string('thinking');
+  const toolName = fields.string('tool_name');
+  const calls = fields.list('tool_calls', '[]api.ToolCall');
+  return {
+    message: {
+      role: (fields.string('role') ?? '').toLowerCase(),
+      content: fields.string('content') ?? '',
+      ...(thinking === undefined ? {} : { thinking }),
+      ...(toolName === undefined ? {} : { toolName }),
+      ...(calls === undefined ? {} : { toolCalls: calls.map(toolCall) }),
+    },
+    images: images.length > 0,
+  };
+}
+
+function toolCall(value: unknown): ToolCall {
+  const called = new Fields('ToolCallFunction', new Fields('ToolCall', value).object('function', 'api.ToolCallFunction'));
+  return { name: called.string('name') ?? '', arguments: called.object('arguments', 'api.ToolCallFunctionArguments') ?? {} };
 }

@@ -1,47 +1,48 @@
-/** Every path of Ollama's API: what answers it here, and what this engine says it does not have yet. */
-import { notYet } from '../errors.js';
+/** Every path of Ollama's API: what answers it here, and what this engine says it does not have. */
+import { notHere } from '../errors.js';
 import type { Engine } from '../engine/engine.js';
 import { sendJson, sendText } from '../http/reply.js';
 import { Routes, type Handler, type Methods } from '../http/routes.js';
+import { openaiRoutes } from '../openai/routes.js';
+import { Capabilities } from './capabilities.js';
 import { ps, remove, show, tags } from './catalogue.js';
 import { chat } from './chat.js';
+import { copy } from './copy.js';
+import { embed, embeddings } from './embed.js';
 import { generate } from './generate.js';
-import { pull } from './pull.js';
+import { pull, type PullParts } from './pull.js';
 
 /** @param version answered on /api/version */
-export function engineRoutes(engine: Engine, version: string): Routes {
+export function engineRoutes(engine: Engine, version: string, pulls: PullParts): Routes {
   const read = (handler: Handler): Methods => ({ HEAD: handler, GET: handler });
+  const capabilities = new Capabilities(engine.store);
   return new Routes({
     '/': read(({ response }) => sendText(response, 200, 'Ollama is running', 'text/plain; charset=utf-8')),
     '/api/version': read(({ response }) => sendJson(response, { version })),
-    '/api/tags': read(tags(engine)),
+    '/api/tags': read(tags(engine, capabilities)),
     '/api/ps': { GET: ps(engine) },
-    '/api/show': { POST: show(engine) },
-    '/api/chat': { POST: chat(engine) },
-    '/api/generate': { POST: generate(engine) },
-    '/api/pull': { POST: pull(engine) },
+    '/api/show': { POST: show(engine, capabilities) },
+    '/api/chat': { POST: chat(engine, capabilities) },
+    '/api/generate': { POST: generate(engine, capabilities) },
+    '/api/embed': { POST: embed(engine) },
+    '/api/embeddings': { POST: embeddings(engine) },
+    '/api/pull': { POST: pull(pulls) },
+    '/api/copy': { POST: copy(engine) },
     '/api/delete': { DELETE: remove(engine) },
-    ...missing(),
+    ...openaiRoutes(engine, capabilities),
+    ...absent(),
   });
 }
 
-/** The rest of Ollama's API; each entry goes when it is built. */
-function missing(): Record<string, Methods> {
-  const one = (method: string, what: string): Methods => ({ [method]: () => { throw notYet(what); } });
-  const openai = 'the OpenAI-compatible API';
+/** The rest of Ollama's API: it runs models, it does not make or publish them. */
+function absent(): Record<string, Methods> {
+  const one = (method: string, what: string): Methods => ({ [method]: () => { throw notHere(what); } });
+  const building = 'building models: it runs and pulls them only';
   return {
-    '/api/embed': one('POST', 'embeddings'),
-    '/api/embeddings': one('POST', 'embeddings'),
-    '/api/copy': one('POST', 'copying models'),
-    '/api/create': one('POST', 'creating models'),
-    '/api/push': one('POST', 'pushing models'),
-    '/api/blobs/*': { ...one('HEAD', 'blob uploads'), ...one('POST', 'blob uploads') },
-    '/v1/models': one('GET', openai),
-    '/v1/models/*': one('GET', openai),
-    '/v1/chat/completions': one('POST', openai),
-    '/v1/completions': one('POST', openai),
-    '/v1/embeddings': one('POST', openai),
-    '/v1/responses': one('POST', openai),
-    '/v1/messages': one('POST', openai),
+    '/api/create': one('POST', building),
+    '/api/push': one('POST', 'publishing models: it runs and pulls them only'),
+    '/api/blobs/*': { ...one('HEAD', building), ...one('POST', building) },
+    '/v1/responses': one('POST', "OpenAI's responses API: use /v1/chat/completions"),
+    '/v1/messages': one('POST', "Anthropic's messages API: use /v1/chat/completions"),
   };
 }

@@ -1,6 +1,7 @@
 /** What goes when a prompt is too long: oldest messages first, and never the last one. */
 import { describe, expect, it } from '@jest/globals';
-import { fitMessages, fitTokens, roomForAnswer, type Message } from './fit.js';
+import { fitMessages, fitTokens, roomForAnswer } from './fit.js';
+import type { Message } from './port.js';
 
 const letters = (messages: readonly Message[]): number => messages.reduce((sum, message) => sum + message.content.length, 0);
 const say = (role: string, content: string): Message => ({ role, content });

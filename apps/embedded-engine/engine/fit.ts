@@ -1,9 +1,5 @@
 /** Makes a prompt fit its context, as Ollama does: the oldest messages go first, system messages and the last one stay. Pure. */
-
-export interface Message {
-  readonly role: string;
-  readonly content: string;
-}
+import type { Message } from './port.js';
 
 /** Tokens an answer has room for at least: a quarter of the context, less when fewer were asked for. */
 export function roomForAnswer(contextLength: number, numPredict: number): number {

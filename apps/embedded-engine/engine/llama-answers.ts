@@ -3,13 +3,31 @@ import type { LlamaContext, LlamaContextSequence, LlamaModel, SequenceEvaluateOp
 import { ApiError, Gone } from '../errors.js';
 import type { ModelOptions } from '../options.js';
 import { fitMessages, fitTokens, roomForAnswer } from './fit.js';
-import { withBeginning, type PromptWriter } from './llama-prompt.js';
-import type { GenerationRequest, LoadedModel, Outcome } from './port.js';
+import { withBeginning, type PromptWriter, type Written } from './llama-prompt.js';
+import type { ChatPrompt, Embedded, GenerationRequest, LoadedModel, Message, Outcome, Say, ScoredToken } from './port.js';
+import { RepeatLimit } from './repeat-limit.js';
+import { scoredTokens } from './scored-tokens.js';
 import { StopText } from './stop-text.js';
 import { TextHold } from './text-hold.js';
+import { ThinkingText } from './thinking-text.js';
 
 /** Prompt tokens evaluated before looking whether the client is still there. */
 const PROMPT_STEP = 256;
+
+/** How many answers are being generated: what the batching of the context goes by. */
+export interface Load {
+  running: number;
+}
+
+/** What makes a loaded model out of the binding's parts. */
+export interface Parts {
+  readonly model: LlamaModel;
+  readonly context: LlamaContext;
+  readonly write: PromptWriter;
+  /** The sampling options that make an answer follow a GBNF grammar, which is begun anew for each. */
+  readonly follow: (gbnf: string, from: () => boolean) => Promise<SequenceEvaluateOptions>;
+  readonly load: Load;
+}
 
 export class LlamaAnswers implements LoadedModel {
   readonly contextLength: number;
@@ -17,60 +35,96 @@ export class LlamaAnswers implements LoadedModel {
   readonly vramBytes: number;
   readonly #free: LlamaContextSequence[];
   readonly #waiting: ((sequence: LlamaContextSequence) => void)[] = [];
+  /** Text of tokens that stand inside a text, where it does not depend on the neighbours. */
+  readonly #texts = new Map<Token, string>();
+  readonly #model: LlamaModel;
 
-  constructor(readonly model: LlamaModel, readonly context: LlamaContext, readonly write: PromptWriter) {
+  constructor(readonly parts: Parts) {
+    const { model, context } = parts;
+    this.#model = model;
     this.contextLength = context.contextSize;
     this.vramBytes = context.memoryUsage.vram + model.memoryUsage.vram;
     this.bytes = model.size + context.memoryUsage.ram + context.memoryUsage.vram;
     this.#free = Array.from({ length: context.totalSequences }, () => context.getSequence());
   }
 
-  async *generate(request: GenerationRequest): AsyncGenerator<string, Outcome, void> {
-    const tokens = this.#prompt(request);
-    const sequence = await this.#borrow(tokens);
+  async generate(request: GenerationRequest, say: Say): Promise<Outcome> {
+    const prompt = this.#prompt(request);
+    const sequence = await this.#borrow(prompt.tokens);
+    this.parts.load.running += 1;
     try {
-      return yield* this.#answer(sequence, tokens, request);
+      return await this.#answer(sequence, prompt, request, say);
     } catch (error) {
       // What a failed evaluation left in the sequence is not known; the next answer starts clean.
       if (!(error instanceof Gone) && !sequence.disposed) await sequence.clearHistory();
       throw error;
     } finally {
+      this.parts.load.running -= 1;
       this.#giveBack(sequence);
     }
   }
 
-  async dispose(): Promise<void> {
-    await this.context.dispose();
-    await this.model.dispose();
+  /** In llama.cpp's words, which Ollama passes on. */
+  embed(): Promise<Embedded> {
+    return Promise.reject(new ApiError(501, 'This server does not support embeddings. Start it with `--embeddings`'));
   }
 
-  async *#answer(sequence: LlamaContextSequence, tokens: readonly Token[], { options, gone }: GenerationRequest): AsyncGenerator<string, Outcome, void> {
+  async dispose(): Promise<void> {
+    await this.parts.context.dispose();
+    await this.#model.dispose();
+  }
+
+  async #answer(sequence: LlamaContextSequence, prompt: Written, request: GenerationRequest, say: Say): Promise<Outcome> {
+    const { options, gone } = request;
+    const { tokens } = prompt;
     const began = process.hrtime.bigint();
     const rest = await this.#evaluatePrompt(sequence, tokens, gone);
-    const hold = new TextHold<Token>((held, before) => this.model.detokenize(held, false, before));
+    const hold = new TextHold<Token>((held, before) => this.#text(held, before), tokens.slice(-1));
     const stop = new StopText(options.stop);
+    const repeat = new RepeatLimit();
+    const thinking = request.prompt.kind === 'chat' && request.prompt.think !== undefined && request.prompt.think !== false ? new ThinkingText(prompt.opensThinking) : undefined;
     const most = Math.min(options.num_predict > 0 ? options.num_predict : Number.POSITIVE_INFINITY, this.contextLength - tokens.length - 1);
     const answer: Token[] = [];
+    /** Prompt and answer, for the penalties on what was said before. */
+    const said = [...tokens];
+    let scores: ScoredToken[] | undefined;
     let firstAt: bigint | undefined;
     let reason: Outcome['reason'] = 'length';
-    for await (const token of sequence.evaluate(rest, { ...this.#sampling(options, sequence), yieldEogToken: true })) {
+    const tell = (text: string): Promise<void> | undefined => {
+      if (text === '') return undefined;
+      const split = thinking === undefined ? { content: text, thinking: '' } : thinking.push(text);
+      if (split.content === '' && split.thinking === '') return undefined;
+      const piece = scores === undefined ? split : { ...split, scores };
+      scores = undefined;
+      return say(piece);
+    };
+    const sampling = await this.#sampling(request, said, () => thinking?.over ?? true);
+    for await (const { token, score } of this.#tokens(sequence, rest, request, sampling, said)) {
       firstAt ??= process.hrtime.bigint();
       if (gone.aborted) throw new Gone();
       answer.push(token);
-      if (this.model.isEogToken(token)) {
+      said.push(token);
+      if (this.#model.isEogToken(token)) {
         reason = 'stop';
         break;
       }
-      const text = stop.push(hold.push(token));
-      if (text !== '') yield text;
+      const text = hold.push(token);
+      if (repeat.reached(text)) {
+        reason = 'repeat';
+        break;
+      }
+      if (score !== undefined) (scores ??= []).push(score);
+      const wait = tell(stop.push(text));
+      if (wait !== undefined) await wait;
       if (stop.stopped) {
         reason = 'stop';
         break;
       }
       if (answer.length >= most) break;
     }
-    const tail = stop.push(hold.flush()) + stop.flush();
-    if (tail !== '') yield tail;
+    await tell(stop.push(hold.flush()) + stop.flush());
+    const left = thinking?.flush() ?? { content: '', thinking: '' };
+    if (left.content !== '' || left.thinking !== '') await say(left);
     const ended = process.hrtime.bigint();
     return {
       reason,
@@ -78,8 +132,24 @@ export class LlamaAnswers implements LoadedModel {
       promptNs: Number((firstAt ?? ended) - began),
       evalTokens: answer.length,
       evalNs: Number(ended - (firstAt ?? ended)),
-      context: [...tokens, ...answer.filter((token) => !this.model.isEogToken(token))],
+      context: [...tokens, ...answer.filter((token) => !this.#model.isEogToken(token))],
     };
+  }
+
+  /** The answer's tokens; with scores where they are asked for, which takes another way through the binding. */
+  #tokens(
+    sequence: LlamaContextSequence, rest: Token[], { topLogprobs, options }: GenerationRequest, sampling: SequenceEvaluateOptions, said: readonly Token[],
+  ): AsyncIterable<{ readonly token: Token; readonly score?: ScoredToken }> {
+    if (topLogprobs === undefined) return sequence.evaluateWithMetadata(rest, {}, { ...sampling, yieldEogToken: true });
+    return scoredTokens({ sequence, rest, options, seed: sampling.seed ?? 0, top: topLogprobs, said, text: (token) => this.#model.detokenize([token], false, rest.slice(-1)) });
+  }
+
+  #text(held: readonly Token[], before: readonly Token[]): string {
+    const [token] = held;
+    if (token === undefined || held.length > 1 || before.length === 0) return this.#model.detokenize(held, false, before);
+    let text = this.#texts.get(token);
+    if (text === undefined) this.#texts.set(token, text = this.#model.detokenize(held, false, before));
+    return text;
   }
 
   /** Evaluates all but the prompt's last part, in steps; what the sequence still knows from an earlier answer is not evaluated again. */
@@ -96,7 +166,8 @@ export class LlamaAnswers implements LoadedModel {
     return tokens.slice(at);
   }
 
-  #sampling(options: ModelOptions, sequence: LlamaContextSequence): SequenceEvaluateOptions {
+  /** @param from true once the grammar counts: a thought before the answer is free */
+  async #sampling({ options, grammar }: GenerationRequest, said: Token[], from: () => boolean): Promise<SequenceEvaluateOptions> {
     const penalties = options.repeat_penalty !== 1 || options.frequency_penalty !== 0 || options.presence_penalty !== 0;
     const last = options.repeat_last_n < 0 ? this.contextLength : options.repeat_last_n;
     return {
@@ -105,9 +176,10 @@ export class LlamaAnswers implements LoadedModel {
       topP: options.top_p,
       minP: options.min_p,
       seed: options.seed >= 0 ? options.seed : Math.floor(Math.random() * 2 ** 31),
+      ...(grammar === undefined ? {} : await this.parts.follow(grammar, from)),
       ...(penalties && last > 0 ? {
         repeatPenalty: {
-          punishTokens: () => sequence.contextTokens.slice(-last),
+          punishTokens: () => said.slice(-last),
           maxPunishTokens: last,
           penalty: options.repeat_penalty,
           frequencyPenalty: options.frequency_penalty,
@@ -117,27 +189,34 @@ export class LlamaAnswers implements LoadedModel {
     };
   }
 
-  #prompt({ prompt, options, truncate }: GenerationRequest): readonly Token[] {
+  #prompt({ prompt, options, truncate }: GenerationRequest): Written {
     const limit = this.contextLength - 1 - roomForAnswer(this.contextLength, options.num_predict);
-    if (prompt.kind === 'raw') return this.#cut(withBeginning(this.model, this.model.tokenize(prompt.text, true)), limit, options, truncate);
+    if (prompt.kind === 'raw') {
+      return { tokens: this.#cut(withBeginning(this.#model, this.#model.tokenize(prompt.text, true)), limit, options, truncate), opensThinking: false };
+    }
     const before = prompt.before as readonly Token[];
-    if (!before.every((token) => token >= 0 && token < (this.model.fileInfo.metadata.tokenizer?.ggml?.tokens?.length ?? 0))) {
+    if (!before.every((token) => token >= 0 && token < (this.#model.fileInfo.metadata.tokenizer?.ggml?.tokens?.length ?? 0))) {
       throw new ApiError(400, 'context holds a token this model does not have');
     }
-    const count = (messages: GenerationMessages): number => before.length + this.write(messages).length;
-    const kept = truncate && count(prompt.messages) > limit ? fitMessages(prompt.messages, limit, count) : prompt.messages;
-    return this.#cut([...before, ...this.write(kept)], limit, options, truncate);
+    const whole = this.#written(prompt, prompt.messages);
+    const count = (messages: readonly Message[]): number => before.length + this.#written(prompt, messages).tokens.length;
+    const kept = truncate && before.length + whole.tokens.length > limit ? this.#written(prompt, fitMessages(prompt.messages, limit, count)) : whole;
+    return { ...kept, tokens: this.#cut([...before, ...kept.tokens], limit, options, truncate) };
   }
 
-  #cut(tokens: readonly Token[], limit: number, options: ModelOptions, truncate: boolean): readonly Token[] {
+  #written(prompt: ChatPrompt, messages: readonly Message[]): Written {
+    return this.parts.write({ messages, tools: prompt.tools, think: prompt.think });
+  }
+
+  #cut(tokens: Token[], limit: number, options: ModelOptions, truncate: boolean): Token[] {
     if (tokens.length === 0) throw new ApiError(400, 'the prompt is empty');
     if (!truncate && tokens.length >= this.contextLength) throw new ApiError(400, 'the input length exceeds the context length');
-    return truncate ? fitTokens(tokens, this.contextLength, limit, options.num_keep) : tokens;
+    return truncate ? [...fitTokens(tokens, this.contextLength, limit, options.num_keep)] : tokens;
   }
 
   /** The free sequence that knows most of the prompt already; waits when all are busy (fewer than asked for may have fitted in memory). */
-  #borrow(tokens: readonly Token[]): Promise<LlamaContextSequence> {
-    const known = (sequence: LlamaContextSequence): number => sequence.compareContextTokens([...tokens]).firstDifferentIndex;
+  #borrow(tokens: Token[]): Promise<LlamaContextSequence> {
+    const known = (sequence: LlamaContextSequence): number => sequence.compareContextTokens(tokens).firstDifferentIndex;
     const best = this.#free.toSorted((a, b) => known(b) - known(a))[0];
     if (best === undefined) return new Promise((resolve) => this.#waiting.push(resolve));
     this.#free.splice(this.#free.indexOf(best), 1);
@@ -150,5 +229,3 @@ export class LlamaAnswers implements LoadedModel {
     else next(sequence);
   }
 }
-
-type GenerationMessages = Parameters<PromptWriter>[0];

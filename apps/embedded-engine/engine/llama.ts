@@ -1,15 +1,23 @@
 /** llama.cpp behind the engine's port: loads the binding when the first model is wanted, one context with several sequences per model. */
 import { availableParallelism } from 'node:os';
-import type { Llama, LlamaContext, LlamaModel } from 'node-llama-cpp';
+import type { BatchingOptions, Llama, LlamaContext, LlamaModel } from 'node-llama-cpp';
+import { ApiError } from '../errors.js';
+import { readGgufHeader } from '../store/gguf.js';
 import { threadsFor } from '../threads.js';
-import { LlamaAnswers } from './llama-answers.js';
+import { LlamaAnswers, type Load, type Parts } from './llama-answers.js';
+import { LlamaEmbeddings } from './llama-embeddings.js';
 import { promptWriter } from './llama-prompt.js';
+import { memoryNeeded } from './memory.js';
 import type { Backend, LoadRequest, LoadedModel } from './port.js';
 
 type Binding = typeof import('node-llama-cpp');
 
 export class LlamaBackend implements Backend {
   #started: Promise<{ binding: Binding; llama: Llama }> | undefined;
+
+  async needs(request: LoadRequest): Promise<number> {
+    return memoryNeeded(await readGgufHeader(request.path), request);
+  }
 
   async load(request: LoadRequest): Promise<LoadedModel> {
     this.#started ??= start();
@@ -19,8 +27,10 @@ export class LlamaBackend implements Backend {
     });
     const model = await llama.loadModel({ modelPath: request.path });
     try {
-      const context = await createContext(model, request);
-      return new LlamaAnswers(model, context, promptWriter(binding, model));
+      if (isEmbedder(model)) return await embedder(model, request);
+      const load: Load = { running: 0 };
+      const context = await createContext(model, request, load);
+      return new LlamaAnswers({ model, context, write: promptWriter(binding, model), follow: follower(binding, llama, model), load });
     } catch (error) {
       await model.dispose();
       throw error;
@@ -42,15 +52,44 @@ async function start(): Promise<{ binding: Binding; llama: Llama }> {
   return { binding, llama };
 }
 
+/** The file says that its tokens are pooled into one vector; api/capabilities.ts goes by the same. */
+function isEmbedder(model: LlamaModel): boolean {
+  const { architecture } = model.fileInfo.metadata.general;
+  const own: unknown = model.fileInfo.metadata[architecture as keyof typeof model.fileInfo.metadata];
+  return typeof own === 'object' && own !== null && 'pooling_type' in own;
+}
+
+/** A text is pooled as a whole, so one batch has to hold all of it. */
+async function embedder(model: LlamaModel, request: LoadRequest): Promise<LoadedModel> {
+  const contextSize = Math.min(request.numCtx, model.trainContextSize);
+  const context = await model.createEmbeddingContext({ contextSize, batchSize: contextSize, threads: threadsFor(request.fileBytes, availableParallelism(), process.arch) });
+  return new LlamaEmbeddings(model, context, contextSize);
+}
+
 /** Fewer answers at once where the memory for all contexts is not there; one context that does not fit is the load's failure. */
-async function createContext(model: LlamaModel, request: LoadRequest): Promise<LlamaContext> {
+async function createContext(model: LlamaModel, request: LoadRequest, load: Load): Promise<LlamaContext> {
   const contextSize = Math.min(request.numCtx, model.trainContextSize);
   const threads = threadsFor(request.fileBytes, availableParallelism(), process.arch);
   for (let sequences = request.parallel; ; sequences = Math.floor(sequences / 2)) {
     try {
-      return await model.createContext({ contextSize, sequences, threads, batchSize: Math.min(512, contextSize) });
+      return await model.createContext({ contextSize, sequences, threads, batchSize: Math.min(512, contextSize), batching: batching(load) });
     } catch (error) {
       if (sequences <= 1) throw error;
     }
   }
+}
+
+/** A token of the only answer has nobody to share its batch with: waiting for the event loop's next turn would only cost time. */
+function batching(load: Load): BatchingOptions {
+  return { dispatchSchedule: (dispatch) => void (load.running > 1 ? setImmediate(dispatch) : dispatch()) };
+}
+
+function follower(binding: Binding, llama: Llama, model: LlamaModel): Parts['follow'] {
+  return async (gbnf, from) => {
+    const grammar = await llama.createGrammar({ grammar: gbnf }).catch((error: unknown) => {
+      throw new ApiError(400, `format: llama.cpp refuses the grammar of this schema: ${error instanceof Error ? error.message : String(error)}`);
+    });
+    const state = new binding.LlamaGrammarEvaluationState({ model, grammar });
+    return { grammarEvaluationState: () => (from() ? state : undefined) };
+  };
 }

@@ -11,7 +11,12 @@ const here = new AbortController().signal;
 
 class CountingBackend implements Backend {
   readonly log: string[] = [];
+  readonly stages: string[] = [];
   failing = false;
+
+  needs({ fileBytes }: LoadRequest): Promise<number> {
+    return Promise.resolve(fileBytes);
+  }
 
   async load({ path, numCtx }: LoadRequest): Promise<LoadedModel> {
     await sleep(5);
@@ -19,8 +24,8 @@ class CountingBackend implements Backend {
     this.log.push(`load ${path} ${numCtx}`);
     return {
       contextLength: numCtx, bytes: 1, vramBytes: 0,
-      // oxlint-disable-next-line require-yield
-      async *generate() { throw new Error('not asked for here'); },
+      generate: () => Promise.reject(new Error('not asked for here')),
+      embed: () => Promise.reject(new Error('not asked for here')),
       dispose: async () => {
         await sleep(5);
         this.log.push(`drop ${path}`);
@@ -29,18 +34,18 @@ class CountingBackend implements Backend {
   }
 }
 
-function model(text: string): StoredModel {
+function model(text: string, size = 1): StoredModel {
   const name = parseModelName(text) as ModelNameParts;
-  const weights = { mediaType: '', digest: `sha256:${text}` as const, size: 1 };
+  const weights = { mediaType: '', digest: `sha256:${text}` as const, size };
   return {
-    name, label: formatModelName(name), digest: text, size: 1, modifiedAt: new Date(0), weights, weightsPath: text,
+    name, root: '', label: formatModelName(name), digest: text, size: 1, modifiedAt: new Date(0), weights, weightsPath: text,
     manifest: { schemaVersion: 2, mediaType: '', config: weights, layers: [weights] },
   };
 }
 
-function start(keepMs = 60_000, maxLoaded = 3) {
+function start(keepMs = 60_000, maxLoaded = 3, memory = 1_000) {
   const backend = new CountingBackend();
-  return { backend, residency: new Residency(backend, 4, keepMs, maxLoaded) };
+  return { backend, residency: new Residency(backend, 4, keepMs, { maxLoaded, memory, available: () => memory }, (of, stage) => stage !== 'loaded' && backend.stages.push(`${of.label} ${stage}`)) };
 }
 
 describe('residency', () => {
@@ -96,6 +101,39 @@ describe('residency', () => {
     expect(backend.log).toEqual(['load a 64', 'load b 64', 'load c 64', 'drop b'].toSorted((x, y) => backend.log.indexOf(x) - backend.log.indexOf(y)));
     expect(residency.list()).toHaveLength(2);
     busy.release();
+  });
+
+  it('memory: idle models leave until there is room, the one used last stays longest, a busy one stays', async () => {
+    const { backend, residency } = start(60_000, 9, 100);
+    const busy = await residency.lease(model('a', 40), 64, here);
+    (await residency.lease(model('b', 20), 64, here)).release();
+    await sleep(2);
+    (await residency.lease(model('c', 20), 64, here)).release();
+    (await residency.lease(model('d', 30), 64, here)).release();
+    expect(backend.log).toEqual(['load a 64', 'load b 64', 'load c 64', 'drop b', 'load d 64']);
+    const large = residency.lease(model('e', 90), 64, here);
+    await sleep(30);
+    expect(residency.list().map((resident) => resident.model.label)).toEqual(['a:latest']);
+    busy.release();
+    (await large).release();
+    expect(backend.log.at(-1)).toBe('load e 64');
+  });
+
+  it('memory: a model that would not fit an empty machine is refused before it is loaded, and nobody has to leave for it', async () => {
+    const { backend, residency } = start(60_000, 9, 3 * 1024 ** 3);
+    (await residency.lease(model('a'), 64, here)).release();
+    await expect(residency.lease(model('b', 5 * 1024 ** 3), 64, here)).rejects.toMatchObject({ status: 500, message: 'model requires more system memory (5.0 GiB) than is available (3.0 GiB)' });
+    expect(backend.log).toEqual(['load a 64']);
+  });
+
+  it('stages: told before a load, after a failed one and after the end', async () => {
+    const { backend, residency } = start();
+    backend.failing = true;
+    await expect(residency.lease(model('a'), 64, here)).rejects.toThrow('no memory');
+    backend.failing = false;
+    (await residency.lease(model('b'), 64, here)).release(0);
+    await sleep(20);
+    expect(backend.stages).toEqual(['a:latest loading', 'a:latest gone', 'b:latest loading', 'b:latest gone']);
   });
 
   it('failure: told to who asked, and the next try is a new one', async () => {

@@ -1,7 +1,8 @@
 /** Which models are in memory: loads on demand, keeps for as long as asked, unloads without cutting an answer. One entry per weights file. */
-import { Gone } from '../errors.js';
+import { ApiError, Gone } from '../errors.js';
 import { expiryDate } from '../keep-alive.js';
 import type { StoredModel } from '../store/store.js';
+import { inGiB } from './memory.js';
 import type { Backend, LoadedModel } from './port.js';
 
 /** A loaded model as /api/ps shows it. */
@@ -18,8 +19,23 @@ export interface Lease {
   release(keepMs?: number): void;
 }
 
+/** What models may take of the machine. */
+export interface Bounds {
+  /** Models in memory at once. */
+  readonly maxLoaded: number;
+  /** Bytes all loaded models may take. */
+  readonly memory: number;
+  /** Bytes the machine could still give. */
+  available(): number;
+}
+
+/** What a model is going through; told before the first and after the others, so that a crash in between can be laid at its door. */
+export type Stage = 'loading' | 'loaded' | 'gone';
+
 interface Entry {
   readonly model: StoredModel;
+  /** Bytes it was counted with when it was loaded. */
+  readonly needs: number;
   readonly loaded: LoadedModel;
   readonly numCtx: number;
   leases: number;
@@ -39,14 +55,20 @@ export class Residency {
   readonly #turns = new Map<string, Promise<unknown>>();
   /** Models whose memory is being given back. */
   readonly #leaving = new Map<string, Promise<void>>();
+  /** Room promised to models that are being loaded, by weights digest. */
+  readonly #promised = new Map<string, number>();
   #wakeUps: (() => void)[] = [];
   #closed = false;
 
   /**
    * @param keepMs keep-alive of a model for which no request named one
-   * @param maxLoaded models in memory at once; the one idle for longest makes room
+   * @param bounds where one more model would go beyond them, the one idle for longest makes room
+   * @param tell hears what models go through
    */
-  constructor(readonly backend: Backend, readonly parallel: number, readonly keepMs: number, readonly maxLoaded: number) {}
+  constructor(
+    readonly backend: Backend, readonly parallel: number, readonly keepMs: number, readonly bounds: Bounds,
+    readonly tell: (model: StoredModel, stage: Stage) => void = () => undefined,
+  ) {}
 
   /** Loaded models that are not about to go, the one used last first. */
   list(): Resident[] {
@@ -73,7 +95,6 @@ export class Residency {
       if (gone.aborted || this.#closed) throw new Gone();
       if (!this.ready(model, numCtx)) {
         await this.#drained(key);
-        await this.#roomFor();
         await this.#load(model, numCtx);
       }
       return this.#take(key);
@@ -98,9 +119,22 @@ export class Residency {
 
   async #load(model: StoredModel, numCtx: number): Promise<void> {
     const key = model.weights.digest;
+    const request = { path: model.weightsPath, fileBytes: model.weights.size, numCtx, parallel: this.parallel };
+    const needs = await this.backend.needs(request);
     await this.#leaving.get(key);
-    const loaded = await this.backend.load({ path: model.weightsPath, fileBytes: model.weights.size, numCtx, parallel: this.parallel });
-    this.#entries.set(key, { model, loaded, numCtx, leases: 0, keepMs: this.keepMs, lastUsed: Date.now(), retiring: false, timer: undefined });
+    await this.#roomFor(key, needs);
+    this.tell(model, 'loading');
+    try {
+      const loaded = await this.backend.load(request);
+      this.#entries.set(key, { model, needs, loaded, numCtx, leases: 0, keepMs: this.keepMs, lastUsed: Date.now(), retiring: false, timer: undefined });
+      this.tell(model, 'loaded');
+    } catch (error) {
+      this.tell(model, 'gone');
+      throw error;
+    } finally {
+      this.#promised.delete(key);
+      this.#wake();
+    }
   }
 
   #take(key: string): Lease {
@@ -146,7 +180,11 @@ export class Residency {
     // Its memory is given back behind the scenes; a new load of the same file waits for that. Nothing could be done about a failure.
     const disposed = entry.loaded.dispose().catch(() => undefined);
     this.#leaving.set(key, disposed);
-    void disposed.then(() => this.#leaving.get(key) === disposed && this.#leaving.delete(key));
+    void disposed.then(() => {
+      this.tell(entry.model, 'gone');
+      if (this.#leaving.get(key) === disposed) this.#leaving.delete(key);
+      this.#wake();
+    });
     this.#wake();
   }
 
@@ -156,13 +194,22 @@ export class Residency {
     while (this.#entries.has(key)) await this.#change();
   }
 
-  /** Resolves when one more model may be loaded. */
-  async #roomFor(): Promise<void> {
-    while (this.#entries.size >= this.maxLoaded) {
+  /** Resolves when that model may be loaded, with its room promised to it. Throws 500 when it would not fit an empty machine. */
+  async #roomFor(key: string, needs: number): Promise<void> {
+    for (;;) {
+      if (this.#closed) throw new Gone();
+      const taken = [...this.#entries.values()].reduce((sum, entry) => sum + entry.needs, 0) + [...this.#promised.values()].reduce((sum, bytes) => sum + bytes, 0);
+      const alone = this.#entries.size + this.#promised.size + this.#leaving.size === 0;
+      const room = Math.min(this.bounds.memory - taken, this.bounds.available());
+      const full = this.#entries.size + this.#promised.size >= this.bounds.maxLoaded;
+      if (!full && needs <= room) break;
+      if (alone || needs > this.bounds.memory) throw new ApiError(500, `model requires more system memory (${inGiB(needs)}) than is available (${inGiB(Math.max(room, 0))})`);
       const idle = [...this.#entries].filter(([, entry]) => entry.leases === 0).toSorted(([, a], [, b]) => a.lastUsed - b.lastUsed)[0];
-      if (idle === undefined) await this.#change();
-      else this.unload(idle[0]);
+      if (idle !== undefined) this.unload(idle[0]);
+      // What has left the list may still hold its memory.
+      await this.#change();
     }
+    this.#promised.set(key, needs);
   }
 
   #change(): Promise<void> {

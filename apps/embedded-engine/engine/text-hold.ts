@@ -11,9 +11,12 @@ const REPLACEMENT = '\u{FFFD}';
 
 export class TextHold<T> {
   #held: T[] = [];
-  #before: T[] = [];
+  #before: readonly T[];
 
-  constructor(readonly detokenize: Detokenize<T>) {}
+  /** @param before the text's last tokens, where it goes on from one */
+  constructor(readonly detokenize: Detokenize<T>, before: readonly T[] = []) {
+    this.#before = before;
+  }
 
   /** Text that is complete with this token; '' while a character is unfinished. */
   push(token: T): string {

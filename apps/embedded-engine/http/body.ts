@@ -6,8 +6,8 @@ import { JsonError, decodeJson } from './go-json.js';
 /** Largest request body (bytes); a longer one is answered 413. Room for long chats and a few images. */
 export const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
-/** The decoded JSON body, whatever its content type: Ollama's users send `curl -d`. */
-export async function readJson(request: IncomingMessage): Promise<unknown> {
+/** The body as text. @throws ApiError 413, Gone when the client leaves in the middle */
+export async function readBody(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -20,9 +20,15 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
     if (error instanceof ApiError) throw error;
     throw new Gone();
   }
-  if (bytes === 0) throw new ApiError(400, 'missing request body');
+  return Buffer.concat(chunks, bytes).toString('utf8');
+}
+
+/** The decoded JSON body, whatever its content type: Ollama's users send `curl -d`. */
+export async function readJson(request: IncomingMessage): Promise<unknown> {
+  const text = await readBody(request);
+  if (text === '') throw new ApiError(400, 'missing request body');
   try {
-    return decodeJson(Buffer.concat(chunks, bytes).toString('utf8'));
+    return decodeJson(text);
   } catch (error) {
     if (error instanceof JsonError) throw new ApiError(400, error.message);
     throw error;

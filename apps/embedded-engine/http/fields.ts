@@ -5,11 +5,11 @@ import { ApiError } from '../errors.js';
 export class Fields {
   readonly #values: Readonly<Record<string, unknown>>;
 
-  /** @param struct Go's name of the request type, part of the error text */
-  constructor(readonly struct: string, body: unknown) {
+  /** @param struct Go's name of the request type, and `goPackage` where it stands: parts of the error text */
+  constructor(readonly struct: string, body: unknown, readonly goPackage = 'api') {
     if (body === null || body === undefined) this.#values = {};
     else if (isObject(body)) this.#values = body;
-    else throw new ApiError(400, `json: cannot unmarshal ${jsonType(body)} into Go value of type api.${struct}`);
+    else throw new ApiError(400, `json: cannot unmarshal ${jsonType(body)} into Go value of type ${goPackage}.${struct}`);
   }
 
   /** The value whatever its type; undefined when absent or null. */
@@ -27,6 +27,13 @@ export class Fields {
     const value = this.any(name);
     if (value === undefined || typeof value === 'boolean') return value;
     throw this.#wrong(name, value, 'bool');
+  }
+
+  /** @param goType Go's name of the type, part of the error text */
+  number(name: string, goType: string): number | undefined {
+    const value = this.any(name);
+    if (value === undefined || typeof value === 'number') return value;
+    throw this.#wrong(name, value, goType);
   }
 
   /** @param goType Go's name of the type, part of the error text */

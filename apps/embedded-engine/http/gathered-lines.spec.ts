@@ -18,13 +18,13 @@ class FakeResponse {
 
 function open(signal = new AbortController().signal) {
   const response = new FakeResponse();
-  return { response, lines: new GatheredLines(response as unknown as ServerResponse, signal) };
+  return { response, lines: new GatheredLines(response as unknown as ServerResponse, signal, 'application/x-ndjson') };
 }
 
 describe('gathered lines', () => {
   it('send: the first goes at once, those right behind it together, by themselves', async () => {
     const { response, lines } = open();
-    for (const n of [1, 2, 3]) await lines.send({ n });
+    for (const n of [1, 2, 3]) await lines.send(`{"n":${n}}\n`);
     expect(response.writes).toEqual(['{"n":1}\n']);
     await sleep(30);
     expect(response.writes).toEqual(['{"n":1}\n', '{"n":2}\n{"n":3}\n']);
@@ -32,7 +32,7 @@ describe('gathered lines', () => {
 
   it('flush: sends what waits, and nothing twice', async () => {
     const { response, lines } = open();
-    for (const n of [1, 2]) await lines.send({ n });
+    for (const n of [1, 2]) await lines.send(`{"n":${n}}\n`);
     await lines.flush();
     await lines.flush();
     await sleep(30);
@@ -41,18 +41,18 @@ describe('gathered lines', () => {
 
   it('backpressure: a socket that is full gets no more gathered for it', async () => {
     const { response, lines } = open();
-    await lines.send({ n: 1 });
+    await lines.send('{"n":1}\n');
     response.writableNeedDrain = true;
-    await lines.send({ n: 2 });
+    await lines.send('{"n":2}\n');
     expect(response.writes).toHaveLength(2);
   });
 
   it('gone: the reader’s leaving is told with the next write', async () => {
     const gone = new AbortController();
     const { lines } = open(gone.signal);
-    await lines.send({ n: 1 });
+    await lines.send('{"n":1}\n');
     gone.abort();
-    await lines.send({ n: 2 });
+    await lines.send('{"n":2}\n');
     await expect(lines.flush()).rejects.toThrow();
   });
 });

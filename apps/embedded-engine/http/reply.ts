@@ -37,12 +37,12 @@ export function sendLine(response: ServerResponse, line: unknown, signal: AbortS
 }
 
 /**
- * NDJSON lines in one write. Resolves when the socket wants more, so what waits for a slow reader is one write plus the socket's
+ * Lines of a stream in one write. Resolves when the socket wants more, so what waits for a slow reader is one write plus the socket's
  * own buffer. Throws Gone when the reader left or stalled.
  */
-export async function sendLines(response: ServerResponse, lines: string, signal: AbortSignal): Promise<void> {
+export async function sendLines(response: ServerResponse, lines: string, signal: AbortSignal, contentType = 'application/x-ndjson'): Promise<void> {
   if (signal.aborted || response.destroyed) throw new Gone();
-  if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+  if (!response.headersSent) response.writeHead(200, { 'Content-Type': contentType });
   if (response.write(lines)) return;
   const patience = AbortSignal.any([signal, AbortSignal.timeout(STALL_MS)]);
   try {

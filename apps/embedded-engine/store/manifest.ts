@@ -42,10 +42,13 @@ export function parseManifest(text: string): Manifest | undefined {
   return { schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers };
 }
 
+/** Bytes; no blob of a model is near it, and what keeps account of one must not grow with a number somebody made up. */
+const MAX_BLOB_BYTES = 2 ** 44;
+
 function layer(value: unknown): Layer | undefined {
   if (typeof value !== 'object' || value === null || !('mediaType' in value) || !('digest' in value) || !('size' in value)) return undefined;
   const { mediaType, digest, size } = value;
-  return typeof mediaType === 'string' && isDigest(digest) && typeof size === 'number' ? { mediaType, digest, size } : undefined;
+  return typeof mediaType === 'string' && isDigest(digest) && Number.isInteger(size) && Number(size) >= 0 && Number(size) <= MAX_BLOB_BYTES ? { mediaType, digest, size: Number(size) } : undefined;
 }
 
 /** Every blob the manifest needs, weights first and the config last: the order in which a pull names them. */

@@ -1,12 +1,12 @@
 /** Puts the bundled `guide:latest` into a store: into a new one always, into a known one only to repair it, never against the user's delete. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ModelNameParts, parseModelName } from '#contracts';
+import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
 import { blobPath, bringIn, digestOf, digestOfFile, fileSize, writeWhole, type Digest } from './blobs.js';
 import { readGgufHeader } from './gguf.js';
 import { factsOf } from './gguf-facts.js';
 import { CONFIG_TYPE, LAYER, MANIFEST_TYPE, blobsOf, type Layer, type Manifest } from './manifest.js';
-import type { Store } from './store.js';
+import { Store } from './store.js';
 
 export type SeedOutcome = 'seeded' | 'present' | 'repaired' | 'deleted-by-user';
 
@@ -26,16 +26,28 @@ const MARKER = 'seeded.json';
  * @returns what was done; the same call again answers `present`
  */
 export async function seed(store: Store, modelsFolder: string, licenceFile: string): Promise<SeedOutcome> {
+  // Of our own folder alone: what an Ollama has elsewhere is no seed.
+  const own = new Store(store.root);
   const marker = join(store.root, MARKER);
   const known = (await fileSize(marker)) !== undefined;
   const manifestSize = await fileSize(store.manifestPath(GUIDE));
   if (known && manifestSize === undefined) return 'deleted-by-user';
-  const stored = await store.find(GUIDE);
+  const stored = await own.find(GUIDE);
   if (known && stored !== undefined && (await intact(store, blobsOf(stored.manifest)))) return 'present';
 
   await write(store, join(modelsFolder, 'guide.gguf'), licenceFile);
   await writeWhole(marker, `${JSON.stringify({ models: ['guide:latest'] })}\n`);
   return known || manifestSize !== undefined ? 'repaired' : 'seeded';
+}
+
+/** True for the name of the model that this package brings along. */
+export function isBundled(name: ModelNameParts): boolean {
+  return isSameModel(formatModelName(name), formatModelName(GUIDE));
+}
+
+/** Puts the bundled model back, whoever deleted it: somebody asks for it. */
+export async function plantAgain(store: Store, modelsFolder: string, licenceFile: string): Promise<void> {
+  if ((await seed(store, modelsFolder, licenceFile)) === 'deleted-by-user') await write(store, join(modelsFolder, 'guide.gguf'), licenceFile);
 }
 
 /** The bundled model is small enough (4 MB, some 10 ms) to check its bytes at every start. */

@@ -1,15 +1,22 @@
-/** The models on disk, in Ollama's layout: list, look up, delete. One folder, written by this process only. */
+/**
+ * The models on disk, in Ollama's layout: list, look up, add, delete. One folder of our own, written by this process only, and below
+ * it folders of an Ollama on this machine, which are read and never written: an Ollama removes what it does not know.
+ */
 import { readFile, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
+import { ApiError } from '../errors.js';
 import { manifestParts } from '../names.js';
-import { blobPath, digestOf, errorCode, fileSize, isMissing } from './blobs.js';
+import { blobPath, digestOf, errorCode, fileSize, isMissing, writeWhole, type Digest } from './blobs.js';
 import { readGgufHeader, type GgufHeader } from './gguf.js';
 import { factsOf, type ModelFacts } from './gguf-facts.js';
 import { LAYER, blobsOf, parseManifest, type Layer, type Manifest } from './manifest.js';
+import { obstacleIn, obstacleWithoutWeights } from './obstacle.js';
 
 export interface StoredModel {
   readonly name: ModelNameParts;
+  /** The folder its manifest lies in: the store's own, or one that is only read. */
+  readonly root: string;
   /** Short name with tag, as the API shows it. */
   readonly label: string;
   /** Hex digest of the manifest: the model's identity in /api/tags. */
@@ -22,50 +29,121 @@ export interface StoredModel {
   readonly weightsPath: string;
 }
 
+/** A model that is on disk and can't be used. */
+export interface UnusableModel {
+  readonly label: string;
+  readonly root: string;
+  readonly reason: string;
+}
+
 /** Headers' facts kept by weights digest; a file behind a digest never changes. */
 const MAX_FACTS = 256;
 
 export class Store {
   readonly #facts = new Map<string, ModelFacts>();
+  readonly #roots: readonly string[];
+  /** Settles when the last change has: changes come one after the other. */
+  #changes: Promise<unknown> = Promise.resolve();
 
-  constructor(readonly root: string) {}
+  /** @param overlays folders of the same layout that are read too, and never written */
+  constructor(readonly root: string, overlays: readonly string[] = []) {
+    this.#roots = [...new Set([root, ...overlays].map((folder) => resolve(folder)))];
+  }
 
-  /** All whole models, newest first. */
+  /** All whole models, newest first. A name of our own hides the same name of a folder that is only read. */
   async list(): Promise<StoredModel[]> {
-    const models: StoredModel[] = [];
-    for (const name of await this.#names()) {
-      const model = await this.#read(name);
-      if (model !== undefined) models.push(model);
+    const models = new Map<string, StoredModel>();
+    for (const root of this.#roots) {
+      for (const name of await namesIn(root)) {
+        const key = formatModelName(name).toLowerCase();
+        const model = models.has(key) ? undefined : await this.#read(root, name);
+        if (model !== undefined) models.set(key, model);
+      }
     }
-    return models.toSorted((a, b) => b.modifiedAt.getTime() - a.modifiedAt.getTime() || (a.label < b.label ? -1 : 1));
+    return [...models.values()].toSorted((a, b) => b.modifiedAt.getTime() - a.modifiedAt.getTime() || (a.label < b.label ? -1 : 1));
   }
 
   /** The model of that name whatever its case; undefined when it is not here or lacks a blob. */
   async find(name: ModelNameParts): Promise<StoredModel | undefined> {
-    const exact = await this.#read(name);
-    if (exact !== undefined) return exact;
-    const other = (await this.#names()).find((candidate) => isSameModel(formatModelName(candidate), formatModelName(name)));
-    return other === undefined ? undefined : this.#read(other);
+    for (const root of this.#roots) {
+      const model = await this.#findIn(root, name);
+      if (model !== undefined) return model;
+    }
+    return undefined;
   }
 
-  /** Removes the model and those of its blobs that no other model uses. */
-  async remove(model: StoredModel): Promise<void> {
-    await rm(this.manifestPath(model.name), { force: true });
-    const used = new Set((await this.list()).flatMap((other) => blobsOf(other.manifest).map((blob) => blob.digest)));
-    for (const { digest } of blobsOf(model.manifest)) {
-      // Where an open file cannot be deleted (Windows) the blob stays and is used again if the model returns.
-      if (!used.has(digest)) await rm(blobPath(this.root, digest), { force: true }).catch(() => undefined);
+  /** What has a manifest and can't be used, with the reason: for the log, because an API of Ollama's shape has no place for it. */
+  async unusable(): Promise<UnusableModel[]> {
+    const found: UnusableModel[] = [];
+    for (const root of this.#roots) {
+      for (const name of await namesIn(root)) {
+        const model = await this.#read(root, name);
+        const reason = model === undefined ? await this.#lack(root, name) : await this.obstacle(model);
+        if (reason !== undefined) found.push({ label: formatModelName(name), root, reason });
+      }
     }
+    return found;
+  }
+
+  /**
+   * Adds the model, in place of one of that name; blobs that only the old one used go. Nothing is written when a blob is not here
+   * (any more): then the answer is false.
+   * @param text the manifest as it came: its digest is the model's identity
+   */
+  add(name: ModelNameParts, text: Buffer, manifest: Manifest): Promise<boolean> {
+    return this.#change(async () => {
+      const paths = await Promise.all(blobsOf(manifest).map((blob) => this.blobFile(blob)));
+      if (paths.includes(undefined)) return false;
+      const old = await this.#findIn(this.root, name);
+      await writeWhole(this.manifestPath(old?.name ?? name), text);
+      if (old !== undefined) await this.#prune(old.manifest);
+      return true;
+    });
+  }
+
+  /**
+   * Removes the model and those of its blobs that no other model uses.
+   * @throws ApiError 403 for a model of a folder that is only read
+   */
+  remove(model: StoredModel): Promise<void> {
+    return this.#change(async () => {
+      if (model.root !== resolve(this.root)) {
+        throw new ApiError(403, `${model.label} belongs to the Ollama that keeps its models in ${model.root}, which is only read here; to delete it: ollama rm ${model.label}`);
+      }
+      await rm(this.manifestPath(model.name), { force: true });
+      await this.#prune(model.manifest);
+    });
   }
 
   manifestPath(name: ModelNameParts): string {
     return join(this.root, 'manifests', ...manifestParts(name));
   }
 
+  /** Where that blob lies whole, in our folder or in one that is only read; undefined when it is nowhere. */
+  async blobFile(blob: Pick<Layer, 'digest' | 'size'>): Promise<string | undefined> {
+    for (const root of this.#roots) {
+      const path = blobPath(root, blob.digest);
+      if ((await readableSize(path)) === blob.size) return path;
+    }
+    return undefined;
+  }
+
+  /** What the manifests of our own folder name, of models that are not whole too: the rest may come back. */
+  async blobsInUse(): Promise<ReadonlySet<Digest>> {
+    const used = new Set<Digest>();
+    for (const name of await namesIn(this.root)) {
+      const text = await readManifest(this.manifestPath(name));
+      const manifest = text && parseManifest(text.toString('utf8'));
+      for (const { digest } of manifest === undefined ? [] : blobsOf(manifest)) used.add(digest);
+    }
+    return used;
+  }
+
   /** Text of the first layer of that type; undefined when the model has none. */
   async layerText(model: StoredModel, mediaType: string): Promise<string | undefined> {
     const layer = model.manifest.layers.find((candidate) => candidate.mediaType === mediaType);
-    return layer === undefined ? undefined : readFile(blobPath(this.root, layer.digest), 'utf8');
+    const path = layer && (await this.blobFile(layer));
+    return path === undefined ? undefined : readFile(path, 'utf8');
   }
 
   /** The model's own parameters; none when it has no params layer. */
@@ -90,47 +168,104 @@ export class Store {
     return facts;
   }
 
-  async #names(): Promise<ModelNameParts[]> {
-    const folder = join(this.root, 'manifests');
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
-      if (isMissing(error)) return [];
-      throw error;
-    });
-    const names: ModelNameParts[] = [];
-    for (const entry of entries) {
-      if (!entry.isFile()) continue;
-      const parts = join(entry.parentPath, entry.name).slice(folder.length + 1).split(/[\\/]/);
-      if (parts.length !== 4) continue;
-      const [host = '', namespace = '', model = '', tag = ''] = parts;
-      const name = parseModelName(`${host.replace('%3A', ':')}/${namespace}/${model}:${tag}`);
-      if (name !== undefined) names.push(name);
-    }
-    return names;
+  /** Why llama.cpp can't load it; undefined where it can, as far as its header tells. */
+  async obstacle(model: StoredModel): Promise<string | undefined> {
+    return obstacleIn(await this.facts(model));
   }
 
-  async #read(name: ModelNameParts): Promise<StoredModel | undefined> {
-    const path = this.manifestPath(name);
-    try {
-      const text = await readFile(path);
-      const manifest = parseManifest(text.toString('utf8'));
-      const weights = manifest?.layers.find((layer) => layer.mediaType === LAYER.model);
-      if (manifest === undefined || weights === undefined) return undefined;
-      const blobs = blobsOf(manifest);
-      const whole = await Promise.all(blobs.map(async (blob) => (await fileSize(blobPath(this.root, blob.digest))) === blob.size));
-      if (whole.includes(false)) return undefined;
-      return {
-        name,
-        label: formatModelName(name),
-        digest: digestOf(text).slice('sha256:'.length),
-        size: blobs.reduce((sum, blob) => sum + blob.size, 0),
-        modifiedAt: (await stat(path)).mtime,
-        manifest,
-        weights,
-        weightsPath: blobPath(this.root, weights.digest),
-      };
-    } catch (error) {
-      if (isMissing(error) || errorCode(error) === 'EISDIR') return undefined;
-      throw error;
+  #change<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#changes.then(work);
+    this.#changes = done.catch(() => undefined); // Its caller hears of the failure; the next change comes all the same.
+    return done;
+  }
+
+  async #prune(manifest: Manifest): Promise<void> {
+    const used = await this.blobsInUse();
+    for (const { digest } of blobsOf(manifest)) {
+      // Where an open file cannot be deleted (Windows) the blob stays and is used again if the model returns.
+      if (!used.has(digest)) await rm(blobPath(this.root, digest), { force: true }).catch(() => undefined);
     }
   }
+
+  async #findIn(root: string, name: ModelNameParts): Promise<StoredModel | undefined> {
+    const exact = await this.#read(root, name);
+    if (exact !== undefined) return exact;
+    const other = (await namesIn(root)).find((candidate) => isSameModel(formatModelName(candidate), formatModelName(name)));
+    return other === undefined ? undefined : this.#read(root, other);
+  }
+
+  async #read(root: string, name: ModelNameParts): Promise<StoredModel | undefined> {
+    const path = join(root, 'manifests', ...manifestParts(name));
+    const text = await readManifest(path);
+    const manifest = text && parseManifest(text.toString('utf8'));
+    const weights = manifest?.layers.find((layer) => layer.mediaType === LAYER.model);
+    if (text === undefined || manifest === undefined || weights === undefined) return undefined;
+    const blobs = blobsOf(manifest);
+    const paths = await Promise.all(blobs.map((blob) => this.blobFile(blob)));
+    const weightsPath = paths[blobs.indexOf(weights)];
+    const modifiedAt = await modified(path);
+    if (paths.includes(undefined) || weightsPath === undefined || modifiedAt === undefined) return undefined;
+    return {
+      name,
+      root,
+      label: formatModelName(name),
+      digest: digestOf(text).slice('sha256:'.length),
+      size: blobs.reduce((sum, blob) => sum + blob.size, 0),
+      modifiedAt,
+      manifest,
+      weights,
+      weightsPath,
+    };
+  }
+
+  /** What keeps a manifest from being a model. */
+  async #lack(root: string, name: ModelNameParts): Promise<string> {
+    const text = await readManifest(join(root, 'manifests', ...manifestParts(name)));
+    const manifest = text && parseManifest(text.toString('utf8'));
+    if (manifest === undefined) return 'its manifest cannot be read';
+    for (const blob of blobsOf(manifest)) if ((await this.blobFile(blob)) === undefined) return `${blob.digest.slice(0, 19)} is missing or not whole`;
+    return obstacleWithoutWeights(manifest.layers.map((layer) => layer.mediaType));
+  }
+}
+
+/** Names of all manifests below a root. */
+async function namesIn(root: string): Promise<ModelNameParts[]> {
+  const folder = join(root, 'manifests');
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    if (isUnreadable(error)) return [];
+    throw error;
+  });
+  const names: ModelNameParts[] = [];
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const parts = join(entry.parentPath, entry.name).slice(folder.length + 1).split(/[\\/]/);
+    if (parts.length !== 4) continue;
+    const [host = '', namespace = '', model = '', tag = ''] = parts;
+    const name = parseModelName(`${host.replace('%3A', ':')}/${namespace}/${model}:${tag}`);
+    if (name !== undefined) names.push(name);
+  }
+  return names;
+}
+
+async function readManifest(path: string): Promise<Buffer | undefined> {
+  return readFile(path).catch((error: unknown) => {
+    if (isUnreadable(error) || errorCode(error) === 'EISDIR') return undefined;
+    throw error;
+  });
+}
+
+async function modified(path: string): Promise<Date | undefined> {
+  return (await stat(path).catch(() => undefined))?.mtime;
+}
+
+/** An Ollama that runs as a user of its own may keep its models from us. */
+function isUnreadable(error: unknown): boolean {
+  return isMissing(error) || ['EACCES', 'EPERM'].includes(errorCode(error));
+}
+
+async function readableSize(path: string): Promise<number | undefined> {
+  return fileSize(path).catch((error: unknown) => {
+    if (isUnreadable(error)) return undefined;
+    throw error;
+  });
 }

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterEach(async () => {
   producer.refuseWith = undefined;
   producer.startMs = 0;
-  await Promise.all(gateways.splice(0).map(({ relays }) => relays.sayFarewell()));
+  await Promise.all(gateways.splice(0).flatMap(({ relays, sessions }) => [sessions.sayFarewell(), relays.sayFarewell()]));
 });
 afterAll(() => bus.close());
 
@@ -78,7 +78,7 @@ describe('relay', () => {
     expect(gateway.relays.viewers).toBe(20);
     stream.say(token('hello'));
     await eventually(() => viewers.every(({ text }) => text === 'hello'));
-    expect(gateway.transport.encodings).toBe(1);
+    expect(gateway.transport.encodings).toBe(20 + 1); // A snapshot each, and one delta for all.
   });
 
   it('status: what the stream waits for is told until content comes', async () => {
@@ -223,7 +223,7 @@ describe('producer lost', () => {
     const stream = producer.stream(newId());
     await producerBus.flush();
     const ended: StreamRelay[] = [];
-    const context = { bus: await bus.connect('gateway'), stats: new RelayStats(), windowMs: () => 0, flushed: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
+    const context = { bus: await bus.connect('gateway'), stats: new RelayStats(), windowMs: () => 0, measured: () => undefined, viewersChanged: () => undefined, warn: () => undefined };
     const relay = new StreamRelay({ ...context, ended: (which) => void ended.push(which) }, stream.id, 'tiny:latest');
     await context.bus.flush();
     const viewer = new FakeViewer(new FakeTransport());
@@ -303,6 +303,89 @@ describe('slow viewers', () => {
     const stream = await start(gateway);
     await gateway.watch(stream.id);
     await eventually(() => gateway.transport.keepAlives >= 2);
+  });
+});
+
+describe('many viewers', () => {
+  const MANY = 300;
+
+  /** A stream with so many viewers that a write to all of them takes several turns of the event loop. */
+  async function crowd(gateway: FakeGateway): Promise<{ stream: FakeStream; viewers: FakeViewer[]; midway: () => Promise<void> }> {
+    const stream = await start(gateway);
+    const viewers = await Promise.all(Array.from({ length: MANY }, () => gateway.watch(stream.id)));
+    for (const viewer of viewers) viewer.writeMs = 0.1;
+    /** Settles while some viewers have been written to and others have not. */
+    const midway = async () => {
+      const told = () => viewers.filter(({ updates }) => updates.length > (viewers.at(-1)?.updates.length ?? 0)).length;
+      await eventually(() => told() > 0, 15_000, 0);
+      expect(told()).toBeLessThan(MANY);
+    };
+    return { stream, viewers, midway };
+  }
+
+  it('slices: others are served while all are written to, and whoever joins or leaves meanwhile misses and doubles nothing', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    const joined = await gateway.watch(stream.id);
+    expect(joined.text).toBe('one ');
+    const left = viewers.at(-1)!;
+    (await gateway.relays.get(stream.id)).leave(left);
+    stream.say(token('two '));
+    await eventually(() => viewers[0]?.text === 'one two ');
+    await midway();
+    stream.say(token('three'), DONE);
+    await eventually(() => [...viewers.slice(0, -1), joined].every(({ ended }) => ended));
+    for (const viewer of [...viewers.slice(0, -1), joined]) {
+      expect(viewer.text).toBe('one two three');
+      expect(viewer.terminals).toHaveLength(1);
+    }
+    expect(left.text).not.toContain('two');
+    expect(left.ended).toBe(false);
+    expect(gateway.relays.viewers).toBe(0);
+    expect(gateway.relays.counts).toEqual({ live: 0, finished: 1 });
+  });
+
+  it('slices: a viewer that is further than what is being written goes on from its place', async () => {
+    const gateway = await open();
+    const { stream, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    stream.say(token('two '));
+    const relay = await gateway.relays.get(stream.id);
+    await eventually(() => relay.head.seq === 2, 15_000, 0);
+    const further = await gateway.watch(stream.id, '1-2');
+    expect(gateway.relays.viewers).toBe(MANY + 1);
+    stream.say(token('three'), DONE);
+    await eventually(() => further.ended);
+    expect(further.text).toBe('three');
+    expect(further.events).toEqual(['delta', 'done']);
+  });
+
+  it('slices: an attempt that begins meanwhile reaches those who join before it is told', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('first'));
+    await midway();
+    stream.restart();
+    stream.say(token('second'));
+    const relay = await gateway.relays.get(stream.id);
+    await eventually(() => relay.head.epoch === 2, 15_000, 0);
+    const joined = await gateway.watch(stream.id);
+    stream.say(DONE);
+    await eventually(() => [...viewers, joined].every(({ ended }) => ended));
+    for (const viewer of [...viewers, joined]) expect(viewer.text).toBe('second');
+  });
+
+  it('slices: a gateway that closes meanwhile cuts everyone', async () => {
+    const gateway = await open();
+    const { stream, viewers, midway } = await crowd(gateway);
+    stream.say(token('one '));
+    await midway();
+    await gateway.relays.sayFarewell();
+    expect(viewers.every(({ disconnected }) => disconnected)).toBe(true);
+    expect(gateway.relays.viewers).toBe(0);
   });
 });
 
@@ -429,11 +512,76 @@ describe('another gateway', () => {
     expect(moved.updates).toMatchObject([{ event: 'delta', data: { parts: [{ kind: 'text', text: 'c' }] } }]);
   });
 
+  it('attach: a gateway that is behind a viewer catches up before it answers', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    await there.watch(stream.id);
+    stream.say(token('a'));
+    const viewer = await here.watch(stream.id);
+    await eventually(() => viewer.text === 'a');
+    const lost = stream.add(token('b')); // Only here it is not lost.
+    (await here.relays.get(stream.id)).reach({ epoch: lost.epoch, seq: lost.seq });
+    await eventually(() => viewer.text === 'ab');
+    const moved = await there.watch(stream.id, viewer.position);
+    stream.say(token('c'), DONE);
+    await eventually(() => moved.ended);
+    expect(moved.events).not.toContain('snapshot');
+    expect(moved.text).toBe('c');
+  });
+
+  it('attach: a replay that is under way when such a viewer comes is waited for', async () => {
+    const [here, there] = [await open(), await open()];
+    const stream = await start(here);
+    await there.watch(stream.id);
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    stream.add(token('a'));
+    const replays = stream.replays;
+    (await there.relays.get(stream.id)).reach(stream.head);
+    await eventually(() => stream.replays === replays + 1);
+    stream.add(token('b'));
+    const moving = there.watch(stream.id, '1-2');
+    await producerBus.flush();
+    release();
+    const moved = await moving;
+    expect(moved.updates).toEqual([]); // It has everything.
+    stream.say(DONE);
+    await eventually(() => moved.ended);
+  });
+
   it('unknown: an id that no producer has is not found, and leaves nothing', async () => {
     const gateway = await open();
     const error = await failure(gateway.relays.get(newId()));
     expect(error).toMatchObject({ code: 'stream_not_found', retryable: false });
     expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
+  });
+
+  it('attach: a gateway that lets the stream go while it catches up takes it over anew', async () => {
+    const [creator, other] = [await open(), await open({ timings: { tickMs: 10 } })];
+    const stream = await start(creator);
+    const viewer = await other.watch(stream.id);
+    let release: () => void = () => undefined;
+    stream.hold = new Promise((resolve) => (release = resolve));
+    stream.add(token('a'));
+    (await other.relays.get(stream.id)).leave(viewer);
+    const watching = other.watch(stream.id, '1-1');
+    await eventually(() => other.relays.counts.live === 0);
+    release();
+    const moved = await watching;
+    stream.say(token('b'), DONE);
+    await eventually(() => moved.ended);
+    expect(moved.text).toBe('b');
+  });
+
+  it('attach: right after the bus was away, a producer that is not back yet is waited for', async () => {
+    const gateway = await open();
+    await bus.restart();
+    await eventually(() => gateway.bus.stats.reconnects === 1 && producerBus.connected);
+    const id = newId();
+    const watching = gateway.watch(id);
+    await sleep(100); // It has asked in vain by now.
+    producer.stream(id).say(token('all of it'), DONE);
+    expect((await watching).text).toBe('all of it');
   });
 
   it('farewell: viewers are cut without an end, and take the stream up at the other gateway', async () => {

@@ -1,12 +1,14 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel } from '#contracts';
+import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
-import { coalescingWindowMs } from '#streams';
+import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
+import { FinishedStreams } from './finished-streams.js';
 import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
@@ -29,8 +31,17 @@ const USUAL_TIMINGS: RelayTimings = { tickMs: 1_000, producerLostMs: 4_000, busL
 const UNWATCHED_TICKS = 5;
 /** Ids of streams that were here, so that asking for one is told "gone" instead of "never was". */
 const MAX_GONE = 10_000;
+/** How long after the bus came back a producer may not be back yet, and how often it is asked for meanwhile, in milliseconds. */
+const PRODUCERS_BACK_MS = 2_000;
+const ASK_AGAIN_MS = 100;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
+
+/** A stream that somebody had, and when it ended, by this process's clock, if it has. */
+interface Found {
+  readonly relay: StreamRelay;
+  readonly endedAt: number;
+}
 
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
@@ -40,6 +51,7 @@ export class Relays implements OnApplicationBootstrap {
   readonly #limits: Config['gateway']['limits'];
   readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
+  readonly #kept: FinishedStreams;
   readonly #context: RelayContext;
   readonly #relays = new Map<string, StreamRelay>();
   /** Ticks since the last beat of each live stream: time in which this process did not come to listen does not count. */
@@ -49,10 +61,14 @@ export class Relays implements OnApplicationBootstrap {
   /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
   readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
+  readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
   #viewers = 0;
+  /** Viewers of the stream that has most; as of the last tick where it lost some. */
+  #largest = 0;
   #ticks = 0;
+  #reconnectedAt = -Infinity;
   #closing = false;
   #ticker: NodeJS.Timeout | undefined;
 
@@ -60,6 +76,7 @@ export class Relays implements OnApplicationBootstrap {
     bus: Bus,
     mesh: MeshView,
     @Inject(CONFIG) config: Config,
+    kept: FinishedStreams,
     @Optional() @Inject(RELAY_TIMINGS) timings: RelayTimings = USUAL_TIMINGS,
   ) {
     this.#bus = bus;
@@ -67,29 +84,39 @@ export class Relays implements OnApplicationBootstrap {
     this.#limits = config.gateway.limits;
     this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
+    this.#kept = kept;
     this.#context = {
       bus,
       stats: this.stats,
-      windowMs: () => coalescingWindowMs(this.#viewers, this.#writeCostMs),
-      flushed: (writes, elapsedMs) => {
-        if (writes > 0) this.#writeCostMs += COST_WEIGHT * (elapsedMs / writes - this.#writeCostMs);
-      },
+      windowMs: (viewers) => coalescingWindowMs(this.#viewers, this.#writeCostMs, viewers / Math.max(this.#largest, viewers, 1)),
+      measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
+        this.#keep(relay);
+        for (const listener of this.#onEnded) listener(relay);
       },
-      viewersChanged: (by) => (this.#viewers += by),
+      viewersChanged: (from, to) => {
+        this.#viewers += to - from;
+        this.#largest = Math.max(this.#largest, to);
+      },
     };
   }
 
   onApplicationBootstrap(): void {
     this.#ticker = setInterval(() => this.#tick(), this.#timings.tickMs);
     this.#bus.onReconnect(() => {
+      this.#reconnectedAt = performance.now();
       for (const relay of this.#relays.values()) {
         if (!relay.live) continue;
         this.#silentTicks.delete(relay.id);
         void relay.repair();
       }
     });
+  }
+
+  /** Calls `listener` for each stream that ends while this gateway has it. */
+  onEnded(listener: (relay: StreamRelay) => void): void {
+    this.#onEnded.add(listener);
   }
 
   get viewers(): number {
@@ -101,9 +128,11 @@ export class Relays implements OnApplicationBootstrap {
     return this.#writeCostMs;
   }
 
-  /** What the coalescing law says at this moment, in milliseconds. */
+  /** What the coalescing law says at this moment for the stream with most viewers, in milliseconds. */
   get windowMs(): number {
-    return this.#context.windowMs();
+    let viewers = 0;
+    for (const relay of this.#relays.values()) viewers = Math.max(viewers, relay.viewers);
+    return this.#context.windowMs(viewers);
   }
 
   /** Memory that finished streams take, in bytes. */
@@ -120,7 +149,7 @@ export class Relays implements OnApplicationBootstrap {
    * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+  async create({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
@@ -130,7 +159,14 @@ export class Relays implements OnApplicationBootstrap {
     try {
       const started = await this.#bus.call(
         InferenceStart,
-        { streamId: id, epoch: 1, ownerTokenHash: hash(ownerToken), generation, ...(model !== undefined && { model }) },
+        {
+          streamId: id,
+          epoch: 1,
+          ownerTokenHash: hash(ownerToken),
+          generation,
+          ...(model !== undefined && { model }),
+          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
+        },
         { node: this.#mesh.nodeForInference(), traceparent },
       );
       relay.model = started.model;
@@ -143,14 +179,20 @@ export class Relays implements OnApplicationBootstrap {
   }
 
   /**
-   * The stream, taken over from its producer when this gateway does not have it.
+   * The stream, taken over from its producer, or from where finished streams are kept, when this gateway does not have it.
+   * @param seen how far the asker has come, maybe at a gateway that is ahead of this one: then this one catches up first
    * @throws MeshError `stream_not_found`, or `stream_gone` for one that was here.
    */
-  async get(id: string): Promise<StreamRelay> {
+  async get(id: string, seen?: Head): Promise<StreamRelay> {
     this.#refuseIfClosing();
-    const relay = this.#relays.get(id);
-    if (relay) return relay;
-    if (this.#gone.has(id)) throw new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
+    const relay = this.#relays.get(id) ?? (await this.#takeOver(id));
+    if (!seen) return relay;
+    await relay.comeTo(seen);
+    const wasLetGo = relay.live && this.#relays.get(id) !== relay; // Nobody watched it meanwhile.
+    return wasLetGo ? this.get(id) : relay;
+  }
+
+  #takeOver(id: string): Promise<StreamRelay> {
     let attaching = this.#attaching.get(id);
     if (!attaching) {
       attaching = this.#attach(id).finally(() => this.#attaching.delete(id));
@@ -185,20 +227,28 @@ export class Relays implements OnApplicationBootstrap {
     }
   }
 
+  /** @throws MeshError `unavailable` when as many watch as may, so that what waits for viewers stays bounded. */
+  refuseIfCrowded(): void {
+    const { viewers } = this.#limits;
+    if (this.#viewers >= viewers) throw new MeshError('unavailable', `This gateway has ${viewers} viewers already (gateway.limits.viewers). Try again, or another gateway.`);
+  }
+
   /** Cuts every viewer and takes no more. The streams go on at their producers: viewers come back with their position, here or elsewhere. */
   async sayFarewell(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#ticker);
     await Promise.all([...this.#relays.values()].map((relay) => relay.close()));
+    await this.#kept.settled();
   }
 
-  /** Nobody makes room for a stream that may not exist: it counts once its producer has answered. */
+  /** Nobody makes room for a stream that may not exist: it counts once somebody has it. */
   async #attach(id: string): Promise<StreamRelay> {
     if (this.#attaching.size >= this.#limits.streams) throw new MeshError('unavailable', 'This gateway is looking for too many streams already.');
-    const relay = new StreamRelay(this.#context, id, '');
-    const error = await relay.repair();
+    const isGone = this.#gone.has(id);
+    const found = (isGone ? undefined : await this.#askProducer(id)) ?? (await this.#findKept(id));
+    if (!found) throw isGone ? gone(id) : notFound(id);
+    const { relay, endedAt } = found;
     try {
-      if (error) throw error.code === 'unavailable' ? notFound(id, error) : error;
       this.#refuseIfClosing();
       this.#makeRoom();
     } catch (thrown) {
@@ -206,19 +256,48 @@ export class Relays implements OnApplicationBootstrap {
       throw thrown;
     }
     this.#relays.set(id, relay);
+    this.#gone.delete(id);
     if (relay.live) {
       this.#silentTicks.set(id, 0);
       this.#unwatchedTicks.set(id, 0);
     } else {
-      this.#finished(relay);
+      this.#finished(relay, endedAt);
     }
     return relay;
   }
 
+  /** @returns undefined when no producer has it */
+  async #askProducer(id: string): Promise<Found | undefined> {
+    const relay = new StreamRelay(this.#context, id, '');
+    let error = await relay.repair();
+    while (error?.code === 'unavailable' && performance.now() - this.#reconnectedAt < PRODUCERS_BACK_MS) {
+      await sleep(ASK_AGAIN_MS);
+      error = await relay.repair();
+    }
+    if (!error) return { relay, endedAt: performance.now() };
+    await relay.close();
+    if (error.code !== 'unavailable' || !this.#bus.connected) throw error;
+    return undefined;
+  }
+
+  async #findKept(id: string): Promise<Found | undefined> {
+    const kept = await this.#kept.find(id);
+    if (!kept) return undefined;
+    const relay = new StreamRelay(this.#context, id, kept.model, StreamLog.restore(kept.log));
+    return { relay, endedAt: performance.now() - (Date.now() - kept.endedAt) };
+  }
+
+  #keep(relay: StreamRelay): void {
+    this.#kept.keep(relay.id, () => {
+      const log = relay.stored();
+      return log && { model: relay.model, endedAt: Date.now(), log };
+    });
+  }
+
   /** Keeps a stream that has ended, and of those that ended before it as many as the memory for them holds. */
-  #finished(relay: StreamRelay): void {
+  #finished(relay: StreamRelay, endedAt = performance.now()): void {
     this.#unwatchedTicks.delete(relay.id);
-    this.#endedAt.set(relay.id, performance.now());
+    this.#endedAt.set(relay.id, endedAt);
     this.#finishedBytes += relay.bytes;
     for (const id of this.#endedAt.keys()) {
       if (this.#finishedBytes <= this.#limits.finishedStreamsBytes) break;
@@ -239,18 +318,25 @@ export class Relays implements OnApplicationBootstrap {
     const { tickMs, producerLostMs, busLostMs, keepAliveMs } = this.#timings;
     const patience = (this.#bus.connected ? producerLostMs : busLostMs) / tickMs;
     const keepAlive = ++this.#ticks % Math.ceil(keepAliveMs / tickMs) === 0;
+    this.#largest = 0;
     for (const relay of this.#relays.values()) {
+      this.#largest = Math.max(this.#largest, relay.viewers);
       relay.tick(now, this.#limits.viewerStallMs, keepAlive);
       const silent = this.#silentTicks.get(relay.id);
       if (silent === undefined || !relay.live) continue;
       this.#silentTicks.set(relay.id, silent + 1);
       if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
     }
+    this.#sayWatched();
     this.#letGo();
     for (const [id, endedAt] of this.#endedAt) {
-      if (now - endedAt <= this.#limits.finishedStreamMs) break; // In order of ending.
-      this.#evict(id);
+      if (now - endedAt > this.#limits.finishedStreamMs) this.#evict(id);
     }
+  }
+
+  #sayWatched(): void {
+    const ids = [...this.#relays.values()].filter(({ live, viewers }) => live && viewers > 0).map(({ id }) => id);
+    if (ids.length > 0) this.#bus.publish(StreamsWatched, { ids });
   }
 
   #letGo(): void {
@@ -284,8 +370,12 @@ export class Relays implements OnApplicationBootstrap {
   }
 }
 
-function notFound(id: string, cause: MeshError): MeshError {
-  return new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id }, cause });
+function notFound(id: string): MeshError {
+  return new MeshError('stream_not_found', `There is no stream ${id}.`, { details: { streamId: id } });
+}
+
+function gone(id: string): MeshError {
+  return new MeshError('stream_gone', `The stream ${id} has ended and is no longer kept.`, { details: { streamId: id } });
 }
 
 function hash(token: string): string {

@@ -1,13 +1,14 @@
 /**
- * One stream at this gateway: takes its frames from the bus, repairs what the bus lost, and writes each change once per
- * transport to everyone who watches. Viewers of an audience are all at the same position; one that falls behind leaves it
- * until it can take a catch-up. relays.ts owns lifetimes, beats and limits.
+ * One stream at this gateway: takes its frames from the bus, repairs what the bus lost, and writes each change to everyone
+ * who watches (audience.ts). A viewer that falls behind leaves the audience until it can take a catch-up. relays.ts owns
+ * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, StreamFrames, StreamReplay, type StreamView } from '#contracts';
-import { StreamLog, comparePositions, formatPosition } from '#streams';
+import { type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
+import { Audience, type Written } from './audience.js';
 import type { RelayStats } from './relay-stats.js';
-import type { Audience, Transport, Update, Viewer } from './viewer.js';
+import type { Update, Viewer } from './viewer.js';
 
 /** Frames that may wait while a replay is under way; what is dropped beyond it is replayed again. */
 const MAX_WAITING_FRAMES = 10_000;
@@ -20,42 +21,52 @@ const BEHIND_CHECK_MS = 100;
 export interface RelayContext {
   readonly bus: Bus;
   readonly stats: RelayStats;
-  /** Milliseconds between flushes by the coalescing law, as of now. */
-  windowMs(): number;
-  /** Told what a flush cost, for the law. */
-  flushed(writes: number, elapsedMs: number): void;
+  /** Milliseconds between flushes to so many viewers by the coalescing law, as of now. */
+  windowMs(viewers: number): number;
+  /** Told what a write costs in processor time, in milliseconds, for the law. */
+  measured(writeCostMs: number): void;
   /** Told once, when the terminal frame has been taken. */
   ended(relay: StreamRelay): void;
-  /** Told how many viewers came (or, negative, went). */
-  viewersChanged(by: number): void;
+  /** Told how many viewers there were, and are. */
+  viewersChanged(from: number, to: number): void;
 }
 
 export class StreamRelay {
   readonly #context: RelayContext;
-  readonly #log = new StreamLog();
-  readonly #audiences = new Map<Transport, Audience>();
+  readonly #log: StreamLog;
   /** Viewers that are up to date, and those that were left at a position because they take too long. */
-  readonly #watching = new Set<Viewer>();
+  readonly #audience = new Audience();
   readonly #behind = new Map<Viewer, { at: Head; since: number }>();
-  readonly #subscription: Subscription;
-  #sent: Head = { epoch: 1, seq: 0 };
+  /** Viewers that came while something was being written to the audience and can't be brought to where that ends; they join after it. */
+  readonly #ahead = new Map<Viewer, Head | undefined>();
+  /** None for a stream that had ended before it came here. */
+  readonly #subscription: Subscription | undefined;
+  /** Where the audience is, or will be when what is being written is out; and what came since. */
+  #sent: Head;
+  #unsent: Part[] = [];
   #sentStatus = '';
   #flushedAt = -Infinity;
   #behindCheckedAt = -Infinity;
   /** Viewers that the context was told of. */
   #counted = 0;
   #scheduled = false;
-  #finished = false;
+  #finished: boolean;
   #closed = false;
   #waiting: Frame[] | undefined;
+  #repairing: Promise<MeshError | undefined> | undefined;
 
   constructor(
     context: RelayContext,
     readonly id: string,
     public model: string,
+    /** What is known of it: nothing yet, or a stream that has ended. */
+    log = new StreamLog(),
   ) {
     this.#context = context;
-    this.#subscription = context.bus.subscribe(StreamFrames, (frames) => this.#receive(frames), { id });
+    this.#log = log;
+    this.#sent = log.head;
+    this.#finished = !this.live;
+    if (this.live) this.#subscription = context.bus.subscribe(StreamFrames, (frames) => this.#receive(frames), { id });
   }
 
   get head(): Head {
@@ -72,7 +83,7 @@ export class StreamRelay {
   }
 
   get viewers(): number {
-    return this.#watching.size + this.#behind.size;
+    return this.#audience.size + this.#behind.size + this.#ahead.size;
   }
 
   /** True for a viewer that has seen everything there will ever be. */
@@ -83,16 +94,23 @@ export class StreamRelay {
   /** Brings `viewer` up to date, from `after` where that position is known, and keeps it so. */
   join(viewer: Viewer, after?: Head): { position: string; recovered: boolean } {
     this.#flush();
-    const recovered = this.#catchUp(viewer, after);
-    if (this.live) this.#watch(viewer);
-    else viewer.end();
+    const reached = this.live ? this.#sent : this.head;
+    const known = after === undefined || this.#log.since(after) !== undefined;
+    if (reached.epoch !== this.head.epoch || (after && known && comparePositions(after, reached) > 0)) {
+      this.#ahead.set(viewer, after);
+    } else {
+      this.#catchUp(viewer, after, reached);
+      if (this.live) this.#audience.add(viewer);
+      else viewer.end();
+    }
     this.#count();
-    return { position: formatPosition(this.#log.head), recovered };
+    return { position: formatPosition(this.head), recovered: known };
   }
 
   leave(viewer: Viewer): void {
     this.#behind.delete(viewer);
-    if (this.#watching.delete(viewer)) this.#audience(viewer.transport).delete(viewer);
+    this.#ahead.delete(viewer);
+    this.#audience.delete(viewer);
     this.#count();
   }
 
@@ -100,11 +118,16 @@ export class StreamRelay {
   view(): StreamView {
     const ending = this.#log.ending;
     return {
-      ...this.#snapshot(true),
-      position: formatPosition(this.#log.head),
+      ...this.#snapshot(true, this.head),
+      position: formatPosition(this.head),
       ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
+  }
+
+  /** The stream as it can be kept once it has ended; undefined while it lives. */
+  stored(): StoredLog | undefined {
+    return this.#log.stored();
   }
 
   /** Asks for the frames behind the head if the producer is at `produced`, further than this gateway. */
@@ -112,12 +135,21 @@ export class StreamRelay {
     if (this.live && comparePositions(produced, this.#log.head) > 0) void this.repair();
   }
 
+  /** Settles when this gateway is as far as `seen`, where a viewer may have come at another one, or the producer was not there either. */
+  async comeTo(seen: Head): Promise<void> {
+    // Twice: a replay that is under way may have been answered before that frame was made.
+    for (let asked = 0; asked < 2 && this.live && comparePositions(seen, this.head) > 0; asked++) await this.repair();
+  }
+
   /**
-   * Asks the producer for everything behind the head. Settles when nothing is missing or the producer can't tell.
+   * Asks the producer for everything behind the head, or waits with whoever asks already. Settles when nothing is missing or the producer can't tell.
    * @returns the producer's error, if it gave one; a stream that goes on is repaired at the next beat.
    */
-  async repair(): Promise<MeshError | undefined> {
-    if (this.#waiting) return undefined;
+  repair(): Promise<MeshError | undefined> {
+    return (this.#repairing ??= this.#repair());
+  }
+
+  async #repair(): Promise<MeshError | undefined> {
     this.#waiting = [];
     this.#context.stats.replays++;
     try {
@@ -127,10 +159,10 @@ export class StreamRelay {
         const reply = await this.#context.bus.call(StreamReplay, { after: before }, { id: this.id });
         this.model = reply.model;
         this.#context.stats.frames += reply.frames.length;
-        for (const frame of reply.frames) this.#log.apply(frame);
+        for (const frame of reply.frames) this.#apply(frame);
         const waited: Frame[] = this.#waiting;
         this.#waiting = [];
-        more = waited.map((frame) => this.#log.apply(frame)).includes('gap') || reply.more;
+        more = waited.map((frame) => this.#apply(frame)).includes('gap') || reply.more;
         idle = comparePositions(this.#log.head, before) > 0 ? 0 : idle + 1;
       }
       return undefined;
@@ -139,7 +171,8 @@ export class StreamRelay {
     } finally {
       const waited = this.#waiting;
       this.#waiting = undefined;
-      for (const frame of waited) this.#log.apply(frame);
+      this.#repairing = undefined;
+      for (const frame of waited) this.#apply(frame);
       this.#changed();
     }
   }
@@ -159,17 +192,19 @@ export class StreamRelay {
       this.leave(viewer);
       viewer.disconnect();
     }
-    if (keepAlive) for (const audience of this.#audiences.values()) audience.keepAlive();
+    if (!keepAlive || this.#audience.writing) return; // What is being written keeps them open as well.
+    const kept = this.#audience.keepAlive();
+    if (kept instanceof Promise) this.#goOnAfter(kept);
   }
 
   /** Stops listening and cuts every viewer. What is live goes on at its producer: the viewers may come back with their position. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const viewer of [...this.#watching, ...this.#behind.keys()]) {
+    for (const viewer of [...this.#audience, ...this.#behind.keys(), ...this.#ahead.keys()]) {
       this.leave(viewer);
       viewer.disconnect();
     }
-    await this.#subscription.drain();
+    await this.#subscription?.drain();
   }
 
   #receive(frames: readonly Frame[]): void {
@@ -178,9 +213,16 @@ export class StreamRelay {
       if (this.#waiting.length < MAX_WAITING_FRAMES) this.#waiting.push(...frames);
       return;
     }
-    const outcomes = frames.map((frame) => this.#log.apply(frame));
+    const outcomes = frames.map((frame) => this.#apply(frame));
     if (outcomes.includes('applied')) this.#changed();
     if (outcomes.includes('gap')) void this.repair();
+  }
+
+  #apply(frame: Frame): Applied {
+    const outcome = this.#log.apply(frame);
+    const part = outcome === 'applied' && partOf(frame);
+    if (part) appendPart(this.#unsent, part);
+    return outcome;
   }
 
   /** Sends at once while quiet; otherwise the frames of one window travel together. */
@@ -196,60 +238,72 @@ export class StreamRelay {
       this.#scheduled = false;
       if (!this.#closed && this.live) this.#flush();
     };
-    const waitMs = this.#flushedAt + this.#context.windowMs() - performance.now();
+    const waitMs = this.#flushedAt + this.#context.windowMs(this.viewers) - performance.now();
     if (waitMs > 1) setTimeout(flush, waitMs);
     else setImmediate(flush); // What arrived in the same packet travels together.
   }
 
+  /** Writes what came since the last time; no effect while that is being written still: what comes meanwhile follows it. */
   #flush(): void {
-    const { head } = this.#log;
-    if (comparePositions(head, this.#sent) === 0) return;
-    const started = performance.now();
-    const update = this.#updateSince(this.#sent);
-    this.#sent = head;
-    if (update && this.#watching.size > 0) {
-      this.#context.stats.flushes++;
-      this.#context.stats.deliveries += this.#watching.size;
-      for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(update);
-    }
+    if (this.#audience.writing || comparePositions(this.head, this.#sent) === 0) return;
     this.#flushedAt = performance.now();
-    this.#context.flushed(this.#watching.size, this.#flushedAt - started);
+    const update = this.#update();
+    this.#sent = this.head;
+    this.#unsent = [];
+    if (!update || this.#audience.size === 0) return;
+    this.#context.stats.flushes++;
+    const written = this.#audience.write(update);
+    if (written instanceof Promise) {
+      void written.then((all) => this.#written(all));
+      this.#goOnAfter(written);
+    } else {
+      this.#written(written);
+    }
+  }
+
+  /** Takes up what came while everyone was being written to. */
+  #goOnAfter(written: Promise<unknown>): void {
+    void written.then(() => {
+      for (const [viewer, at] of this.#ahead) {
+        this.#ahead.delete(viewer);
+        this.join(viewer, at);
+      }
+      this.#changed();
+    });
+  }
+
+  #written({ writes, costMs }: Written): void {
+    this.#context.stats.deliveries += writes;
+    if (costMs !== undefined) this.#context.measured(costMs);
     this.#parkThoseBehind();
   }
 
   #finish(): void {
     if (this.#finished) return; // A replay that was under way at the end comes here once more.
-    this.#finished = true;
     this.#flush();
     const terminal = this.#terminal();
-    if (!terminal) return;
-    for (const audience of this.#audiences.values()) if (audience.size > 0) audience.send(terminal);
-    for (const viewer of this.#watching) {
-      this.#audience(viewer.transport).delete(viewer);
+    if (this.#audience.writing || !terminal) return; // Comes here again when that is out.
+    this.#finished = true;
+    void this.#subscription?.drain();
+    const written = this.#audience.write(terminal, (viewer) => {
+      this.leave(viewer);
       viewer.end();
-    }
-    this.#watching.clear();
-    this.#count();
-    void this.#subscription.drain();
-    this.#context.ended(this);
+    });
+    if (written instanceof Promise) void written.then(() => this.#context.ended(this));
+    else this.#context.ended(this);
   }
 
   #count(): void {
     const { viewers } = this;
-    if (viewers !== this.#counted) this.#context.viewersChanged(viewers - this.#counted);
+    if (viewers !== this.#counted) this.#context.viewersChanged(this.#counted, viewers);
     this.#counted = viewers;
-  }
-
-  #watch(viewer: Viewer): void {
-    this.#watching.add(viewer);
-    this.#audience(viewer.transport).add(viewer);
   }
 
   #parkThoseBehind(): void {
     const now = performance.now();
     if (now - this.#behindCheckedAt < BEHIND_CHECK_MS) return;
     this.#behindCheckedAt = now;
-    for (const viewer of this.#watching) {
+    for (const viewer of this.#audience) {
       if (!viewer.isBehind()) continue;
       this.leave(viewer);
       this.#context.stats.leftBehind++;
@@ -266,46 +320,51 @@ export class StreamRelay {
     this.join(viewer, parked.at);
   }
 
-  /** @returns false when `after` was asked for but is unknown */
-  #catchUp(viewer: Viewer, after: Head | undefined): boolean {
-    const missing = after && this.#log.since(after);
+  /** Brings one viewer from `after`, or from the start where that is unknown, to `reached`. */
+  #catchUp(viewer: Viewer, after: Head | undefined, reached: Head): void {
+    const missing = after && this.#log.since(after, reached);
     const { stats } = this.#context;
     if (missing) {
       stats.resumed++;
-      if (missing.parts.length > 0 || missing.status) viewer.send(this.#delta(missing));
+      if (missing.parts.length > 0 || missing.status) this.#tell(viewer, this.#delta(missing, reached));
     } else {
       if (after) stats.unrecovered++;
       else stats.started++;
-      viewer.send({ event: 'snapshot', data: this.#snapshot(after === undefined) });
+      this.#tell(viewer, { event: 'snapshot', data: this.#snapshot(after === undefined, reached) });
     }
     const terminal = this.#terminal();
-    if (terminal) viewer.send(terminal);
-    return after === undefined || missing !== undefined;
+    if (terminal) this.#tell(viewer, terminal);
   }
 
-  #updateSince(sent: Head): Update | undefined {
-    const missing = this.#log.since(sent);
-    if (!missing) return { event: 'snapshot', data: this.#snapshot(false) };
-    const status = JSON.stringify(missing.status) ?? '';
-    if (missing.parts.length === 0 && status === this.#sentStatus) return undefined;
-    this.#sentStatus = status;
-    return this.#delta(missing);
+  #tell(viewer: Viewer, update: Update): void {
+    viewer.write(viewer.transport.encode(update), update);
   }
 
-  #delta({ parts, status }: { parts: StreamView['parts']; status: StreamView['status'] }): Update {
-    return { event: 'delta', data: { streamId: this.id, position: this.#contentPosition(), parts, ...(status && { status }) } };
-  }
-
-  #snapshot(recovered: boolean) {
+  /** What came since the last flush, or undefined where nobody would see anything of it. */
+  #update(): Update | undefined {
+    const { epoch } = this.head;
+    if (this.#sent.epoch !== epoch) return { event: 'snapshot', data: this.#snapshot(false, this.head) };
     const { status } = this.#log;
-    const parts = this.#log.parts.map((part) => ({ ...part })); // A copy: the log goes on growing its own.
-    return { streamId: this.id, model: this.model, position: this.#contentPosition(), recovered, parts, ...(status && { status }) };
+    const text = JSON.stringify(status) ?? '';
+    if (this.#unsent.length === 0 && text === this.#sentStatus) return undefined;
+    this.#sentStatus = text;
+    return this.#delta({ parts: this.#unsent, status }, this.head);
+  }
+
+  #delta({ parts, status }: { parts: StreamView['parts']; status: StreamView['status'] }, reached: Head): Update {
+    return { event: 'delta', data: { streamId: this.id, position: this.#contentPosition(reached), parts, ...(status && { status }) } };
+  }
+
+  #snapshot(recovered: boolean, reached: Head) {
+    const { status } = this.#log;
+    const parts = this.#log.partsUntil(reached);
+    return { streamId: this.id, model: this.model, position: this.#contentPosition(reached), recovered, parts, ...(status && { status }) };
   }
 
   /** Short of the terminal frame: a viewer cut between the last content and the end comes back to hear the end. */
-  #contentPosition(): string {
+  #contentPosition(reached: Head): string {
     const { head, ending } = this.#log;
-    return formatPosition(ending ? { ...head, seq: head.seq - 1 } : head);
+    return formatPosition(ending && comparePositions(reached, head) === 0 ? { ...head, seq: head.seq - 1 } : reached);
   }
 
   #terminal(): Update | undefined {
@@ -313,14 +372,5 @@ export class StreamRelay {
     const place = { streamId: this.id, position: formatPosition(head) };
     if (ending?.kind === 'done') return { event: 'done', data: { ...place, finishReason: ending.finishReason, counters: ending.counters } };
     return ending && { event: 'failed', data: { ...place, error: ending.error } };
-  }
-
-  #audience(transport: Transport): Audience {
-    let audience = this.#audiences.get(transport);
-    if (!audience) {
-      audience = transport.createAudience(this.id);
-      this.#audiences.set(transport, audience);
-    }
-    return audience;
   }
 }

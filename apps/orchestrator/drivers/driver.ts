@@ -53,6 +53,8 @@ export interface EngineExit {
   readonly code: number | null;
   readonly signal: string | null;
   readonly outOfMemory: boolean;
+  /** What it was at when it ended by itself, such as `while it loaded x:latest`; only an engine that tells has this. */
+  readonly during?: string;
 }
 
 export function isCandidate(answer: Candidate | NotMe): answer is Candidate {

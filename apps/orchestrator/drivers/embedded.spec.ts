@@ -1,12 +1,13 @@
 /** The built-in engine as a real child process: it starts, ends in every way, and never stays behind. Needs the build. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MeshError } from '#contracts';
 import { packageRoot } from '#package-root';
 import { eventually } from '../../../test/fakes/test-bus.js';
+import { describeExit } from '../health.js';
 import { type Candidate, isCandidate } from './driver.js';
 import { createEmbeddedDriver } from './embedded.js';
 
@@ -20,11 +21,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const driver = (program: string, startTimeoutMs = WAIT, wanted: string[] = []) =>
-  createEmbeddedDriver({ config: { port: 0, parallel: 1, keepAlive: '5m', startTimeoutMs }, program, store: join(folder, 'store'), wanted, metal: false });
+const driver = (program: string, startTimeoutMs = WAIT, ollamaModels = join(folder, 'none')) =>
+  createEmbeddedDriver({ config: { port: 0, parallel: 1, keepAlive: '5m', startTimeoutMs }, program, store: join(folder, 'store'), ollamaModels, metal: false });
 
-async function candidate(program: string, startTimeoutMs?: number): Promise<Candidate> {
-  const answer = await driver(program, startTimeoutMs).probe(AbortSignal.timeout(WAIT));
+async function candidate(program: string, startTimeoutMs?: number, ollamaModels?: string): Promise<Candidate> {
+  const answer = await driver(program, startTimeoutMs, ollamaModels).probe(AbortSignal.timeout(WAIT));
   if (!isCandidate(answer)) throw new Error(`not a candidate: ${answer.notMe}`);
   return answer;
 }
@@ -58,13 +59,16 @@ async function failure(promise: Promise<unknown>): Promise<MeshError> {
 
 const built = existsSync(PROGRAM) ? it : it.skip;
 
-built('probe: a model it does not come with makes it the last resort, and is named', async () => {
-  const probe = (wanted: string[]) => driver(PROGRAM, WAIT, wanted).probe(AbortSignal.timeout(WAIT));
-  expect(await probe(['guide:latest'])).toMatchObject({ downloadBytes: 0 });
-  expect(await probe(['guide:latest', 'llama3.2:latest'])).toMatchObject({
-    downloadBytes: undefined,
-    found: expect.stringMatching(/for llama3\.2:latest install Ollama or Docker/),
-  });
+built('models of an Ollama: are listed beside its own', async () => {
+  const ollamaModels = join(folder, 'ollama');
+  const seeded = await (await candidate(PROGRAM)).start(REPORT, AbortSignal.timeout(WAIT));
+  await seeded.stop(10_000);
+  await cp(join(folder, 'store'), ollamaModels, { recursive: true });
+  await rename(join(ollamaModels, 'manifests/registry.ollama.ai/library/guide'), join(ollamaModels, 'manifests/registry.ollama.ai/library/theirs'));
+  const engine = await (await candidate(PROGRAM, WAIT, ollamaModels)).start(REPORT, AbortSignal.timeout(WAIT));
+  const { models } = (await (await fetch(`${engine.url}/api/tags`)).json()) as { models: { name: string }[] };
+  await engine.stop(10_000);
+  expect(models.map(({ name }) => name).toSorted()).toEqual(['guide:latest', 'theirs:latest']);
 });
 
 describe('embedded driver', () => {
@@ -110,6 +114,18 @@ describe('embedded driver', () => {
   });
 
   const listens = "process.send({ type: 'listening', url: 'http://127.0.0.1:1', version: '1' }); setInterval(() => {}, 1000);";
+
+  it('abort: the exit names the model that was being loaded, or the ones that were', async () => {
+    const said = (...stages: [string, string][]) => stages.map(([model, stage]) => `process.send({ type: 'model', model: '${model}', stage: '${stage}' });`).join(' ');
+    for (const [name, stages, during] of [
+      ['loading', said(['a:latest', 'loading'], ['a:latest', 'loaded'], ['b:latest', 'loading']), 'while it loaded b:latest'],
+      ['loaded', said(['a:latest', 'loading'], ['a:latest', 'loaded'], ['b:latest', 'loading'], ['b:latest', 'gone']), 'with a:latest loaded'],
+    ] as const) {
+      const { program } = await script(name, `${stages} ${listens} setTimeout(() => process.abort(), 300);`);
+      const engine = await (await candidate(program)).start(REPORT, AbortSignal.timeout(WAIT));
+      expect(describeExit(await engine.exited)).toBe(`it was killed by SIGABRT ${during}`);
+    }
+  });
 
   it('kill: is told as the exit, with the log', async () => {
     const { program, pid } = await script('killed', `${listens} process.stderr.write('last words');`);

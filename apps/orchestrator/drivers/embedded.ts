@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EngineListening, MeshError } from '#contracts';
+import { EngineListening, EngineModelStage, MeshError } from '#contracts';
 import type { EngineConfig } from '#config';
 import type { Candidate, Driver, EngineExit, NotMe, RunningEngine, StartReport } from './driver.js';
 import { LogTail } from './log-tail.js';
@@ -13,40 +13,32 @@ export interface EmbeddedOptions {
   readonly program: string;
   /** Folder of its models. */
   readonly store: string;
-  /** The configured models. */
-  readonly wanted: readonly string[];
+  /** Folder of an Ollama's models, which it reads and never changes. */
+  readonly ollamaModels: string;
   /** True on a machine whose GPU it uses: those with Metal. */
   readonly metal: boolean;
 }
-
-/** The model it comes with; this version can't fetch others. */
-const BUNDLED_MODEL = 'guide:latest';
 
 export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
   return {
     driver: 'embedded',
     async probe(): Promise<Candidate | NotMe> {
       if (!existsSync(options.program)) return { driver: 'embedded', notMe: `The built-in engine is not built: ${options.program} is missing. Run: npm run build` };
-      const lacking = options.wanted.filter((model) => model !== BUNDLED_MODEL);
       return {
         driver: 'embedded',
-        found:
-          lacking.length === 0
-            ? 'The built-in engine (llama.cpp) needs nothing installed.'
-            : `The built-in engine needs nothing installed, but has only ${BUNDLED_MODEL}: for ${lacking.join(', ')} install Ollama or Docker.`,
+        found: 'The built-in engine (llama.cpp) needs nothing installed.',
         attached: false,
-        gpu: options.metal && lacking.length === 0,
-        // Not 0 when it can't serve what is asked for: then an engine that has to be fetched comes first.
-        downloadBytes: lacking.length === 0 ? 0 : undefined,
+        gpu: options.metal,
+        downloadBytes: 0,
         start: (report, signal) => start(options, report, signal),
       };
     },
   };
 }
 
-async function start({ config, program, store }: EmbeddedOptions, report: StartReport, signal: AbortSignal): Promise<RunningEngine> {
+async function start({ config, program, store, ollamaModels }: EmbeddedOptions, report: StartReport, signal: AbortSignal): Promise<RunningEngine> {
   report.starting('Starting the built-in engine.');
-  const flags = ['--host', '127.0.0.1', '--port', String(config.port), '--store', store];
+  const flags = ['--host', '127.0.0.1', '--port', String(config.port), '--store', store, '--read-only', ollamaModels];
   const settings = ['--parallel', String(config.parallel), '--keep-alive', String(config.keepAlive)];
   // A group of its own, so that Ctrl-C in the terminal reaches it through us alone; it exits when its IPC channel closes.
   const child = spawn(process.execPath, [program, ...flags, ...settings], { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
@@ -70,11 +62,25 @@ function killAtExit(child: ChildProcess, exited: Promise<EngineExit>): void {
   void exited.then(() => process.off('exit', kill));
 }
 
+/** llama.cpp ends the process on some models; which one it was is known from what the engine told before. */
 function exitOf(child: ChildProcess): Promise<EngineExit> {
+  const stages = new Map<string, EngineModelStage['stage']>();
+  child.on('message', (message) => {
+    const { data } = EngineModelStage.safeParse(message);
+    if (data?.stage === 'gone') stages.delete(data.model);
+    else if (data !== undefined) stages.set(data.model, data.stage);
+  });
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve({ code, signal, outOfMemory: false }));
+    // `close` would come after the last message, but only when every process that holds the output has gone.
+    child.once('exit', (code, signal) => resolve({ code, signal, outOfMemory: false, ...whatItWasAt(stages) }));
     child.once('error', () => resolve({ code: null, signal: null, outOfMemory: false }));
   });
+}
+
+function whatItWasAt(stages: ReadonlyMap<string, EngineModelStage['stage']>): Pick<EngineExit, 'during'> {
+  const at = (stage: EngineModelStage['stage']): string => [...stages].filter(([, now]) => now === stage).map(([model]) => model).join(', ');
+  if (at('loading') !== '') return { during: `while it loaded ${at('loading')}` };
+  return at('loaded') === '' ? {} : { during: `with ${at('loaded')} loaded` };
 }
 
 async function listening(child: ChildProcess, exited: Promise<EngineExit>, timeoutMs: number, signal: AbortSignal, log: LogTail): Promise<string> {

@@ -11,6 +11,7 @@ import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
+import { bearerOf } from './bearer.js';
 
 const RETRY_MS = 1_000;
 
@@ -31,9 +32,11 @@ export class StreamsController {
   @ApiOperation({ summary: 'Start a generation, to watch by its id (application/json) or at once (text/event-stream)' })
   @ApiProduces('application/json', 'text/event-stream')
   async create(@Body({ schema: CreateStream }) generation: CreateStream, @Req() request: Request, @Res() response: Response): Promise<void> {
+    const watches = request.accepts(['application/json', 'text/event-stream']) === 'text/event-stream';
+    if (watches) this.relays.refuseIfCrowded(); // Before there is a stream that nobody would know of.
     const created = await this.relays.create(generation, request.get('traceparent'));
     response.location(`/streams/${created.id}`);
-    if (request.accepts(['application/json', 'text/event-stream']) !== 'text/event-stream') {
+    if (!watches) {
       response.status(201).json(created);
       return;
     }
@@ -56,7 +59,7 @@ export class StreamsController {
   ): Promise<void> {
     const streamId = parseId(id);
     const after = positionFrom(lastEventId ?? queried);
-    const relay = await this.relays.get(streamId);
+    const relay = await this.relays.get(streamId, after);
     if (request.accepts(['text/event-stream', 'application/json']) === 'application/json') {
       response.json(relay.view());
       return;
@@ -65,7 +68,12 @@ export class StreamsController {
       response.status(204).end();
       return;
     }
+    this.relays.refuseIfCrowded();
     openEventStream(response);
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
     response.write(`retry: ${RETRY_MS}\n\n`);
     this.#show(relay, response, after);
   }
@@ -75,7 +83,7 @@ export class StreamsController {
   @ApiBearerAuth()
   @ApiOperation({ summary: 'Cancel a stream; the bearer token is its ownerToken' })
   async cancel(@Param('id') id: string, @Headers('authorization') authorization: string | undefined): Promise<void> {
-    const ownerToken = /^Bearer (\S{1,256})$/i.exec(authorization ?? '')?.[1];
+    const ownerToken = bearerOf(authorization);
     if (ownerToken === undefined) {
       throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
     }
@@ -83,9 +91,13 @@ export class StreamsController {
   }
 
   #show(relay: StreamRelay, response: Response, after?: Head): void {
-    const viewer = new SseViewer(this.#transport, response, this.#bufferBytes);
-    if (response.destroyed) return; // Gone while the stream was looked for: nothing would ever say that it left.
-    response.on('close', () => relay.leave(viewer));
+    const { socket } = response;
+    if (!socket || socket.destroyed) {
+      response.destroy(); // Gone while the stream was looked for: nothing would ever say that it left. Or behind another answer of its connection.
+      return;
+    }
+    const viewer = new SseViewer(this.#transport, socket, this.#bufferBytes);
+    socket.on('close', () => relay.leave(viewer));
     relay.join(viewer, after);
   }
 }

@@ -1,20 +1,14 @@
-/** The Socket.IO door: chat, join, leave and cancel, each acknowledged; what follows comes from the relay. */
-import { Injectable } from '@nestjs/common';
-import type { z } from 'zod';
-import {
-  type Ack,
-  CancelStream,
-  type ClientToServerEvents,
-  CreateStream,
-  type ErrorBody,
-  type Head,
-  JoinStream,
-  LeaveStream,
-  MeshError,
-  parseOrThrow,
-} from '#contracts';
+/** The Socket.IO door to streams: chat, join, leave and cancel, each acknowledged; what follows comes from the relay. session-events.ts owns sessions. */
+import { Inject, Injectable } from '@nestjs/common';
+import type { Config } from '#config';
+import { CancelStream, CreateStream, type Head, JoinStream, LeaveStream, MeshError } from '#contracts';
+import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
 import { Relays } from '../../relay/relays.js';
+import { Sessions } from '../../sessions/sessions.js';
+import { answer } from './answer.js';
+import { closeFlooding, refuseFlooding } from './flood-guard.js';
+import { SocketIoSessionChannel, type WatchedStreams, answerSessions } from './session-events.js';
 import { type MeshServer, type MeshSocket, SocketIoTransport, SocketIoViewer } from './socketio-viewer.js';
 
 /** Streams one socket may watch at once. */
@@ -22,18 +16,35 @@ const MAX_STREAMS_PER_SOCKET = 64;
 
 @Injectable()
 export class SocketIoDoor {
-  constructor(private readonly relays: Relays) {}
+  readonly #transport: SocketIoTransport;
+
+  constructor(
+    private readonly relays: Relays,
+    private readonly sessions: Sessions,
+    @Inject(CONFIG) config: Config,
+  ) {
+    this.#transport = new SocketIoTransport(config.gateway.limits.viewerBufferBytes);
+  }
 
   /** Answers every socket of `server` from now on. */
   open(server: MeshServer): void {
-    const transport = new SocketIoTransport(server);
-    server.on('connection', (socket) => this.#welcome(socket, transport));
+    closeFlooding(server);
+    const channel = new SocketIoSessionChannel(server);
+    server.on('connection', (socket) => {
+      refuseFlooding(socket);
+      const streams = this.#welcome(socket);
+      answerSessions(socket, this.sessions, channel, streams);
+    });
   }
 
-  #welcome(socket: MeshSocket, transport: SocketIoTransport): void {
+  /** @returns how else this socket comes to watch a stream, and leaves it */
+  #welcome(socket: MeshSocket): WatchedStreams {
     /** How each stream that this socket watches is left. */
     const watched = new Map<string, () => void>();
+    /** The latest join of a stream that is not answered yet. */
+    const joining = new Map<string, Promise<unknown>>();
     const refuseTooMany = () => {
+      this.relays.refuseIfCrowded();
       if (watched.size < MAX_STREAMS_PER_SOCKET) return;
       throw new MeshError('too_many_requests', `One connection may watch ${MAX_STREAMS_PER_SOCKET} streams at once.`);
     };
@@ -42,24 +53,36 @@ export class SocketIoDoor {
       watched.delete(streamId);
     };
     const join = async (streamId: string, after?: Head) => {
-      const relay = await this.relays.get(streamId);
+      const relay = await this.relays.get(streamId, after);
       if (!socket.connected) throw new MeshError('cancelled', 'The connection has closed.'); // Nothing would ever say that it left.
       leave(streamId);
       refuseTooMany();
-      const viewer = new SocketIoViewer(transport, socket, () => watched.delete(streamId));
+      const viewer = new SocketIoViewer(this.#transport, socket, () => watched.delete(streamId));
       watched.set(streamId, () => relay.leave(viewer));
       return relay.join(viewer, after);
+    };
+
+    const streams: WatchedStreams = {
+      watch: (streamId) => void join(streamId).catch(() => undefined), // Gone, or full by now: it may still join by the id.
+      leave,
     };
 
     answer(socket, 'chat', CreateStream, async (request) => {
       refuseTooMany();
       const created = await this.relays.create(request);
       // The acknowledgement goes out first, so that the client knows the id before its first event.
-      setImmediate(() => void join(created.id).catch(() => undefined)); // Gone, or full by now: it may still join by the id.
+      setImmediate(() => streams.watch(created.id));
       return created;
     });
-    answer(socket, 'join', JoinStream, ({ streamId, after }) => join(streamId, after === undefined ? undefined : parsePosition(after)));
+    answer(socket, 'join', JoinStream, ({ streamId, after }) => {
+      const joined = join(streamId, after === undefined ? undefined : parsePosition(after)).finally(() => {
+        if (joining.get(streamId) === joined) joining.delete(streamId);
+      });
+      joining.set(streamId, joined);
+      return joined;
+    });
     answer(socket, 'leave', LeaveStream, async ({ streamId }) => {
+      await Promise.allSettled([joining.get(streamId)]); // Otherwise it would join after it has left.
       leave(streamId);
       return {};
     });
@@ -70,28 +93,6 @@ export class SocketIoDoor {
     socket.on('disconnect', () => {
       for (const streamId of watched.keys()) leave(streamId);
     });
+    return streams;
   }
-}
-
-/** Validates a request, runs it and acknowledges the outcome; a client that asks for no acknowledgement gets none. */
-function answer<Schema extends z.ZodType, Result extends object>(
-  socket: MeshSocket,
-  event: keyof ClientToServerEvents,
-  schema: Schema,
-  run: (request: z.output<Schema>) => Promise<Result>,
-): void {
-  const listener = async (...sent: unknown[]) => {
-    const ack = sent.at(-1); // Wherever the client put the request, or whether it sent one at all.
-    const [request] = typeof ack === 'function' ? sent.slice(0, -1) : sent;
-    const reply = (outcome: Ack<Result> | { ok: false; error: ErrorBody }) => {
-      if (typeof ack === 'function') (ack as (outcome: unknown) => void)(outcome);
-    };
-    try {
-      reply({ ok: true, ...(await run(parseOrThrow(schema, request))) });
-    } catch (thrown) {
-      reply({ ok: false, error: MeshError.from(thrown).toJSON() });
-    }
-  };
-  // What arrives is unknown, whatever the event map promises; the schema above decides.
-  socket.on(event, listener as never);
 }

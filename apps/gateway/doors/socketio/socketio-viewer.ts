@@ -1,12 +1,14 @@
-/** A viewer on Socket.IO; an audience is a room, whose emit encodes once for all of its sockets. */
+/** A viewer on Socket.IO: an update is encoded once, WebSocket frame included, and those bytes are written to every connection. */
+import type { Socket as Connection } from 'node:net';
 import type { Server, Socket } from 'socket.io';
 import type { ClientToServerEvents, ServerToClientEvents } from '#contracts';
-import type { Audience, Transport, Update, Viewer } from '../../relay/viewer.js';
+import type { Transport, Update, Viewer } from '../../relay/viewer.js';
+import { textFrame } from './text-frame.js';
 
 export type MeshServer = Server<ClientToServerEvents, ServerToClientEvents>;
 export type MeshSocket = Socket<ClientToServerEvents, ServerToClientEvents>;
 
-/** Packets that may wait for one socket; a packet is one flush, at most 250 ms of an answer when many watch. */
+/** Packets that may wait for one socket that polls; a packet is one flush, at most 250 ms of an answer when many watch. */
 const MAX_WAITING_PACKETS = 512;
 
 export class SocketIoViewer implements Viewer {
@@ -17,15 +19,27 @@ export class SocketIoViewer implements Viewer {
   ) {}
 
   isBehind(): boolean {
-    return this.socket.conn['writeBuffer'].length > MAX_WAITING_PACKETS;
+    const { conn } = this.socket;
+    return conn['writeBuffer'].length > MAX_WAITING_PACKETS || (webSocketConnection(conn)?.writableLength ?? 0) > this.transport.bufferBytes;
   }
 
   onceDrained(listener: () => void): void {
-    this.socket.conn.once('drain', listener);
+    const { conn } = this.socket;
+    const connection = webSocketConnection(conn);
+    if (connection?.writableNeedDrain === true) connection.once('drain', listener);
+    else conn.once('drain', listener);
   }
 
-  send(update: Update): void {
-    emit(this.socket, update);
+  /** Writes `frame`, which is `update` as it goes over the wire, past the packet queues where nothing waits in them. */
+  write(frame: Buffer, update: Update): void {
+    const { conn } = this.socket;
+    const connection = conn['writeBuffer'].length === 0 && this.socket.connected ? webSocketConnection(conn) : undefined;
+    if (connection) connection.write(frame);
+    else emit(this.socket, update);
+  }
+
+  keepAlive(): void {
+    // Socket.IO has its own heartbeat.
   }
 
   end(): void {
@@ -39,44 +53,26 @@ export class SocketIoViewer implements Viewer {
   }
 }
 
-class SocketIoAudience implements Audience {
-  readonly #viewers = new Set<SocketIoViewer>();
-
-  constructor(
-    private readonly server: MeshServer,
-    private readonly room: string,
-  ) {}
-
-  get size(): number {
-    return this.#viewers.size;
-  }
-
-  add(viewer: SocketIoViewer): void {
-    this.#viewers.add(viewer);
-    void viewer.socket.join(this.room);
-  }
-
-  delete(viewer: SocketIoViewer): void {
-    this.#viewers.delete(viewer);
-    void viewer.socket.leave(this.room);
-  }
-
-  send(update: Update): void {
-    emit(this.server.to(this.room), update);
-  }
-
-  keepAlive(): void {
-    // Socket.IO has its own heartbeat.
-  }
-}
-
 export class SocketIoTransport implements Transport {
-  constructor(private readonly server: MeshServer) {}
+  /** @param bufferBytes bytes that may wait for one viewer */
+  constructor(readonly bufferBytes: number) {}
 
-  createAudience(streamId: string): Audience {
-    return new SocketIoAudience(this.server, `stream:${streamId}`);
+  encode({ event, data }: Update): Buffer {
+    return textFrame(`42${JSON.stringify([event, data])}`); // Engine.IO "message", Socket.IO "event".
   }
 }
+
+/**
+ * The connection under an open WebSocket, to which a frame can be written as it is: engine.io compresses nothing unless told
+ * to, and its own broadcast hands over frames in the same way, through a packet per viewer. Undefined while a client polls.
+ */
+function webSocketConnection({ transport, readyState }: MeshSocket['conn']): Connection | undefined {
+  if (transport.name !== 'websocket' || readyState !== 'open') return undefined;
+  const { socket } = transport as unknown as { socket?: { readonly readyState: number; readonly _socket?: Connection } };
+  return socket?.readyState === WEBSOCKET_OPEN ? socket._socket : undefined;
+}
+
+const WEBSOCKET_OPEN = 1;
 
 /** One emit per update, spelled out so that the compiler checks each event against its data. */
 function emit(to: Pick<MeshSocket, 'emit'>, update: Update): void {
