@@ -128,7 +128,7 @@ export class StreamProducer {
   #sendSoon(): void {
     if (this.#published === this.#frames.length) return;
     const waitMs = this.#publishedAt + (this.#fast ? FAST_GATHER_MS : GATHER_MS) - performance.now();
-    if (this.#ended || waitMs <= 0) this.#send();
+    if (this.#ended || waitMs <= 1) this.#send(); // A timer would not be finer than that.
     else this.#gathering ??= setTimeout(() => this.#send(), waitMs);
   }
 

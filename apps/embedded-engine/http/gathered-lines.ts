@@ -1,17 +1,22 @@
 /**
  * Lines of a stream as they come, those of a few milliseconds in one write: at 2,000 tokens/s a write for each costs the engine, and
- * whoever reads on the same processors, a tenth of their time. A stream slower than 125 tokens/s goes out line by line.
+ * whoever reads on the same processors, a tenth of their time. A stream slower than 250 tokens/s goes out line by line; one beyond
+ * 1,000 tokens/s, faster than any eye, once a screen refresh.
  */
 import type { ServerResponse } from 'node:http';
 import { sendLines } from './reply.js';
 
-/** Milliseconds between two writes of a fast stream. */
-const GATHER_MS = 8;
+/** Milliseconds between two writes; and once a write has carried so many lines. */
+const GATHER_MS = 4;
+const FAST_GATHER_MS = 16;
+const FAST_LINES = 4;
 
 export class GatheredLines {
   readonly #response: ServerResponse;
   readonly #signal: AbortSignal;
   #gathered = '';
+  #lines = 0;
+  #fast = false;
   #sentAt = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
@@ -26,9 +31,10 @@ export class GatheredLines {
    */
   send(lines: string): Promise<void> | undefined {
     this.#gathered += lines;
+    this.#lines++;
     // The timer is armed with the first line that waits, so the clock is not asked for the others.
     if (this.#timer !== undefined && !this.#response.writableNeedDrain) return undefined;
-    const waitMs = this.#sentAt + GATHER_MS - performance.now();
+    const waitMs = this.#sentAt + (this.#fast ? FAST_GATHER_MS : GATHER_MS) - performance.now();
     if (waitMs <= 0 || this.#response.writableNeedDrain) return this.flush();
     // A pause of the model must not hold back what it said before. Should the reader have gone, the next line finds out.
     this.#timer = setTimeout(() => void this.flush().catch(() => undefined), waitMs);
@@ -41,6 +47,8 @@ export class GatheredLines {
     this.#timer = undefined;
     const lines = this.#gathered;
     this.#gathered = '';
+    this.#fast = this.#lines >= FAST_LINES;
+    this.#lines = 0;
     this.#sentAt = performance.now();
     if (lines !== '') await sendLines(this.#response, lines, this.#signal, this.contentType);
   }
