@@ -10,9 +10,9 @@ describe('coalescingWindowMs', () => {
     expect(coalescingWindowMs(20, 0.009)).toBe(0);
   });
 
-  it('an eighth of a core while the wait is short, then a wait of 60 ms, then a quarter of a core', () => {
+  it('an eighth of a core while the wait is short, then a wait of 57 ms, then a quarter of a core', () => {
     expect(coalescingWindowMs(500, 0.008)).toBeCloseTo(32);
-    expect(coalescingWindowMs(1_000, 0.01)).toBe(60);
+    expect(coalescingWindowMs(1_000, 0.01)).toBe(57);
     expect(coalescingWindowMs(4_000, 0.01)).toBeCloseTo(160);
   });
 
@@ -28,8 +28,8 @@ describe('coalescingWindowMs', () => {
 
   it('ten viewers beside a thousand: a tenth of the wait, and the thousand wait no longer for them', () => {
     const [thousand, ten] = [coalescingWindowMs(1_010, 0.01), coalescingWindowMs(1_010, 0.01, 10 / 1_000)];
-    expect(thousand).toBe(60);
-    expect(ten).toBeCloseTo(6);
+    expect(thousand).toBe(57);
+    expect(ten).toBeCloseTo(5.7);
   });
 
   it('many viewers in sum, one a stream: no wait beside a large audience', () => {

@@ -11,7 +11,7 @@ const MIN_WINDOW_MS = 2;
 const GENTLE_SHARE = 1 / 8;
 const FIRM_SHARE = 1 / 4;
 /** What counts as little, in milliseconds: an eye does not see it. */
-const UNSEEN_MS = 60;
+const UNSEEN_MS = 57;
 
 /**
  * @param writes writes that one flush of every live stream makes: the sum of their viewers
