@@ -199,6 +199,24 @@ describe('producer lost', () => {
     await eventually(() => viewer.ended);
   });
 
+  it('bus: a producer that went while the bus was away is noticed once it is back', async () => {
+    const own = await TestBus.start();
+    const producerOfOwn = await own.connect('model-manager');
+    const lost = new FakeProducer(producerOfOwn);
+    const gatewayBus = await own.connect('gateway');
+    const gateway = openGateway(gatewayBus, { timings });
+    const { id } = await gateway.relays.create({ prompt: 'x' });
+    const viewer = await gateway.watch(id);
+    lost.stream(id).say(token('half'));
+    await eventually(() => viewer.text === 'half');
+    await Promise.all([producerOfOwn.close(), own.restart()]);
+    await eventually(() => gatewayBus.stats.reconnects === 1);
+    await eventually(() => viewer.ended);
+    expect(viewer.terminals).toMatchObject([{ event: 'failed', data: { error: { code: 'producer_lost', retryable: true } } }]);
+    await gateway.relays.sayFarewell();
+    await own.close();
+  });
+
   it('create: a start that takes longer than the patience for beats is no loss', async () => {
     const gateway = await open({ timings });
     producer.startMs = 400;

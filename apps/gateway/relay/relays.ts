@@ -108,7 +108,7 @@ export class Relays implements OnApplicationBootstrap {
       this.#reconnectedAt = performance.now();
       for (const relay of this.#relays.values()) {
         if (!relay.live) continue;
-        this.#silentTicks.delete(relay.id);
+        if (this.#silentTicks.has(relay.id)) this.#silentTicks.set(relay.id, 0); // It may be back a moment later, or never.
         void relay.repair();
       }
     });
