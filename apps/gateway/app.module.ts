@@ -1,5 +1,10 @@
 /** gateway: the only door for users. Relays streams to viewers; each door only translates. */
 import { Module } from '@nestjs/common';
+import { DoorStreams } from './doors/door-streams.js';
+import { Embeddings } from './doors/embeddings.js';
+import { EnginePassage } from './doors/ollama/engine-passage.js';
+import { OllamaElsewhereController, OllamaManagementController } from './doors/ollama/management.controller.js';
+import { OllamaController } from './doors/ollama/ollama.controller.js';
 import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
@@ -14,7 +19,10 @@ import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
-  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor],
+  controllers: [
+    MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
+    OllamaController, OllamaManagementController, OllamaElsewhereController,
+  ],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage],
 })
 export class GatewayModule {}

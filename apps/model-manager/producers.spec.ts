@@ -110,8 +110,8 @@ describe('producers', () => {
     for (const id of ids) gateway.subscribe(StreamFrames, (more) => void ends.set(id, more.at(-1) as Frame), { id });
     await gateway.flush();
     for (const [index, id] of ids.entries()) await producers.start({ ...STREAM, id }, undefined, GENERATION, index < 2 ? 1_500 : undefined);
-    const watching = setInterval(() => gateway.publish(StreamsWatched, { ids: [ids[1] ?? ''] }), 200);
-    gateway.subscribe(StreamsWatched, ({ ids: watched }) => producers.watched(watched), {});
+    const watching = setInterval(() => gateway.publish(StreamsWatched, { gateway: 'a', ids: [ids[1] ?? ''] }), 200);
+    gateway.subscribe(StreamsWatched, ({ gateway: name, ids: watched }) => producers.watched(name, watched), {});
     await eventually(() => ends.get(ids[0] ?? '')?.kind === 'done');
     clearInterval(watching);
     expect(ends.get(ids[0] ?? '')).toMatchObject({ finishReason: 'cancelled' });

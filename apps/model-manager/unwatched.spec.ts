@@ -14,7 +14,7 @@ describe('unwatched streams', () => {
     unwatched.add('a', 2_000);
     unwatched.add('b', 2_000);
     unwatched.pass(2_000);
-    unwatched.heard(['a', 'unknown']);
+    unwatched.heard('a', ['a', 'unknown']);
     expect(unwatched.pass(2_000)).toEqual(['b']);
     expect(unwatched.pass(1_000)).toEqual(['a']);
   });

@@ -1,6 +1,7 @@
 /** Every message that crosses a boundary: subjects, schemas, types, error codes. */
 export * from './define.js';
 export * from './embedded-engine.js';
+export * from './engine-exchange.js';
 export * from './engine.js';
 export * from './errors.js';
 export * from './finished-stream.js';

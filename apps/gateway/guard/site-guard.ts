@@ -46,7 +46,7 @@ export function siteGuard(request: Request, response: Response, next: NextFuncti
   }
   if (origin !== undefined) {
     response.setHeader('Access-Control-Allow-Origin', origin);
-    response.setHeader('Access-Control-Expose-Headers', 'x-ollamesh');
+    response.setHeader('Access-Control-Expose-Headers', 'x-ollamesh,x-ollamesh-stream,x-ollamesh-model,x-ollamesh-node,x-request-id');
     response.setHeader('Vary', 'Origin');
   }
   if (request.method === 'OPTIONS' && origin !== undefined) {
