@@ -2,9 +2,11 @@
 import { Module } from '@nestjs/common';
 import { DoorStreams } from './doors/door-streams.js';
 import { Embeddings } from './doors/embeddings.js';
+import { MeshModels } from './doors/mesh-models.js';
 import { EnginePassage } from './doors/ollama/engine-passage.js';
 import { OllamaElsewhereController, OllamaManagementController } from './doors/ollama/management.controller.js';
 import { OllamaController } from './doors/ollama/ollama.controller.js';
+import { OpenAiController, OpenAiElsewhereController } from './doors/openai/openai.controller.js';
 import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
@@ -22,7 +24,8 @@ import { STORAGE_PROVIDERS } from './storage.js';
   controllers: [
     MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
     OllamaController, OllamaManagementController, OllamaElsewhereController,
+    OpenAiController, OpenAiElsewhereController,
   ],
-  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage, MeshModels],
 })
 export class GatewayModule {}

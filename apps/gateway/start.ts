@@ -15,6 +15,7 @@ import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
 import { readBodies } from './doors/bodies.js';
+import { nameRequest } from './doors/openai/openai.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
 import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
@@ -51,6 +52,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     response.setHeader('x-ollamesh', version); // Marks ours, so that no gateway takes another for an engine.
     next();
   });
+  app.use('/v1', nameRequest);
   readBodies(app, config.gateway.limits.bodyBytes);
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes));

@@ -6,6 +6,7 @@ import { ApiError } from '#ollama-wire';
 import { Bus } from '#bus';
 import { MeshView } from '../../mesh-view.js';
 import { bodyText } from '../bodies.js';
+import { MeshModels } from '../mesh-models.js';
 import { OperatorOnly } from '../operator-only.js';
 import { EnginePassage } from './engine-passage.js';
 import { answerPull } from './pull.js';
@@ -19,6 +20,7 @@ export class OllamaManagementController {
     private readonly bus: Bus,
     private readonly mesh: MeshView,
     private readonly passage: EnginePassage,
+    private readonly models: MeshModels,
   ) {}
 
   @Post('pull')
@@ -32,18 +34,21 @@ export class OllamaManagementController {
   @ApiOperation({ summary: 'Remove a model' })
   async remove(@Req() request: Request, @Res() response: Response): Promise<void> {
     await this.passage.relay({ path: '/api/delete', method: 'DELETE' }, bodyText(request.body), response);
+    this.models.forget();
   }
 
   @Post('copy')
   @ApiOperation({ summary: 'Give a model a second name' })
   async copy(@Req() request: Request, @Res() response: Response): Promise<void> {
     await this.passage.relay({ path: '/api/copy', method: 'POST' }, bodyText(request.body), response);
+    this.models.forget();
   }
 
   @Post('create')
   @ApiOperation({ summary: 'Make a model, by the engine, where there is one engine' })
   async create(@Req() request: Request, @Res() response: Response): Promise<void> {
     await this.passage.stream({ path: '/api/create', method: 'POST' }, request, response);
+    this.models.forget();
   }
 
   @Post('push')

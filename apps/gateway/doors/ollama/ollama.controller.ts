@@ -9,6 +9,7 @@ import { MeshView } from '../../mesh-view.js';
 import { bodyText } from '../bodies.js';
 import { DoorStreams, tellModel } from '../door-streams.js';
 import { Embeddings } from '../embeddings.js';
+import { MeshModels } from '../mesh-models.js';
 import { EnginePassage } from './engine-passage.js';
 import { chatFormat, generateFormat } from './formats.js';
 import { type OllamaEmbedRequest, chatRequest, embedRequest, embeddingsRequest, generateRequest, jsonBody } from './requests.js';
@@ -20,6 +21,7 @@ export class OllamaController {
     private readonly streams: DoorStreams,
     private readonly embeddings: Embeddings,
     private readonly passage: EnginePassage,
+    private readonly models: MeshModels,
     private readonly mesh: MeshView,
   ) {}
 
@@ -33,13 +35,13 @@ export class OllamaController {
   @Get('tags')
   @ApiOperation({ summary: 'The models of every engine' })
   async tags() {
-    return { models: await this.#listed('/api/tags') };
+    return { models: await this.models.tags() };
   }
 
   @Get('ps')
   @ApiOperation({ summary: 'The models in memory, of every engine' })
   async ps() {
-    return { models: await this.#listed('/api/ps') };
+    return { models: await this.models.loaded() };
   }
 
   @Post('show')
@@ -91,22 +93,6 @@ export class OllamaController {
     const embedded = await this.embeddings.embed({ ...wanted, model: known.data }, left.signal).catch(missing(notPulled(model)));
     tellModel(response, embedded.model, embedded.node);
     return embedded;
-  }
-
-  /** What every engine lists, each model once, with its engine's own words. */
-  async #listed(path: '/api/tags' | '/api/ps'): Promise<object[]> {
-    const answers = await Promise.all((await this.#nodes()).map((node) => this.passage.ask(node, { path, method: 'GET' })));
-    const models = new Map<string, { name: string }>();
-    for (const { status, text } of answers) {
-      if (status !== 200) throw new MeshError('engine_error', `The engine answered ${path} with status ${status}.`, { details: { status, said: text } });
-      for (const model of (JSON.parse(text) as { models: { name: string }[] | null }).models ?? []) if (!models.has(model.name)) models.set(model.name, model);
-    }
-    return [...models.values()];
-  }
-
-  async #nodes(): Promise<string[]> {
-    const nodes = (await this.mesh.engines()).filter(({ url }) => url !== undefined).map(({ node }) => node);
-    return nodes.length > 0 ? nodes : [this.mesh.nodeForInference()];
   }
 }
 
