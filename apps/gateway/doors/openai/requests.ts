@@ -21,7 +21,7 @@ const ContentPart = z.discriminatedUnion('type', [
   z.object({ type: z.literal('refusal'), refusal: z.string() }),
   z.object({ type: z.literal('image_url'), image_url: z.union([z.string(), z.object({ url: z.string() })]) }),
 ]);
-const Content = z.union([z.string(), z.array(ContentPart)]).nullish();
+const Content = z.union([z.string(), z.array(ContentPart)], 'is neither a text nor a list of parts of type text and image_url').nullish();
 const Call = z.object({ id: z.string().optional(), type: z.literal('function').default('function'), function: z.object({ name: z.string(), arguments: z.string() }) });
 
 const Message = z.discriminatedUnion('role', [
@@ -51,7 +51,7 @@ const sampling = {
   frequency_penalty: z.number().min(-2).max(2).optional(),
   presence_penalty: z.number().min(-2).max(2).optional(),
   max_tokens: z.int().optional(),
-  stop: z.union([z.string(), z.array(z.string())]).optional(),
+  stop: z.union([z.string(), z.array(z.string())], 'is neither a text nor a list of texts').optional(),
   n: z.literal(1, 'only one answer at a time (n: 1) is made here').optional(),
   logit_bias: z.record(z.string(), z.never('is not supported here')).optional(),
   stream: z.boolean().default(false),
@@ -86,7 +86,7 @@ const Completion = z.strictObject({
   ...beside,
   ...sampling,
   model: Model,
-  prompt: z.union([z.string(), z.array(z.string()).length(1, 'one prompt at a time is taken here').transform(([prompt = '']) => prompt)]),
+  prompt: z.union([z.string(), z.array(z.string()).length(1).transform(([prompt = '']) => prompt)], 'is no text; one prompt at a time is taken here'),
   suffix: z.string().optional(),
   echo: z.literal(false, 'is not supported here').optional(),
   best_of: z.literal(1, 'only one answer at a time is made here').optional(),

@@ -26,7 +26,7 @@ const FunctionTool = z.object({ type: z.literal('function', 'only functions can 
 
 const Responses = z.strictObject({
   model: Model,
-  input: z.union([z.string(), z.array(InputItem).min(1, 'is empty')]),
+  input: z.union([z.string(), z.array(InputItem).min(1)], 'is neither a text nor a list of messages, function calls and their outputs'),
   instructions: z.string().optional(),
   temperature: z.number().min(0).max(2).optional(),
   top_p: z.number().min(0).max(1).optional(),
