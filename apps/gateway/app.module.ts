@@ -1,5 +1,7 @@
 /** gateway: the only door for users. Relays streams to viewers; each door only translates. */
 import { Module } from '@nestjs/common';
+import { AiSdkController } from './doors/ai-sdk/ai-sdk.controller.js';
+import { Chats } from './doors/ai-sdk/chats.js';
 import { DoorStreams } from './doors/door-streams.js';
 import { Embeddings } from './doors/embeddings.js';
 import { MeshModels } from './doors/mesh-models.js';
@@ -25,7 +27,8 @@ import { STORAGE_PROVIDERS } from './storage.js';
     MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
     OllamaController, OllamaManagementController, OllamaElsewhereController,
     OpenAiController, OpenAiElsewhereController,
+    AiSdkController,
   ],
-  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage, MeshModels],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats],
 })
 export class GatewayModule {}

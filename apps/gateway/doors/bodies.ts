@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 
 const STREAMED = /^\/api\/(create|push|blobs\/[^/]*)\/?$/;
-const OWN_WORDS = /^\/(api|v1|ai)\//;
+const OWN_WORDS = /^\/(api|v1)\//;
 
 /** @param limit largest body, in bytes */
 export function readBodies(app: NestExpressApplication, limit: number): void {

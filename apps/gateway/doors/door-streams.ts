@@ -8,6 +8,7 @@ import type { Config } from '#config';
 import type { CreatedStream, StreamRequest } from '#contracts';
 import { CONFIG } from '#runtime';
 import { Relays } from '../relay/relays.js';
+import type { StreamRelay } from '../relay/stream-relay.js';
 import { DoorAnswer, type DoorFormat } from './door-answer.js';
 
 /**
@@ -34,16 +35,33 @@ export class DoorStreams {
    * @throws MeshError what went wrong before the first byte
    */
   async answer(request: Request, response: Response, wanted: StreamRequest, stream: boolean, format: (created: CreatedStream) => DoorFormat): Promise<void> {
+    const created = await this.create(request, wanted, GONE_GATEWAY_MS);
+    await this.show(response, created.id, format(created), stream, () => void this.relays.abandon(created.id, created.ownerToken));
+  }
+
+  /**
+   * Starts a generation that goes on when its client leaves, and ends when nobody has watched it for a while.
+   * @param unwatchedGraceMs how long that is, unless it is what it is everywhere
+   * @throws MeshError of model-manager, or `unavailable`; no stream exists then
+   */
+  create(request: Request, wanted: StreamRequest, unwatchedGraceMs?: number): Promise<CreatedStream> {
     this.relays.refuseIfCrowded();
-    const traceparent = request.get('traceparent');
-    const created = await this.relays.create({ ...wanted, whenUnwatched: 'cancel' }, { traceparent, unwatchedGraceMs: GONE_GATEWAY_MS });
-    const relay = await this.relays.get(created.id);
-    tellStream(response, created, relay.node);
-    const answer = new DoorAnswer(response, format(created), stream, this.#bufferBytes);
+    return this.relays.create({ ...wanted, whenUnwatched: 'cancel' }, { traceparent: request.get('traceparent'), ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) });
+  }
+
+  /**
+   * Answers with a stream from its start; settles when the answer is out or the client has left.
+   * @param left called when the response has closed, whatever for
+   * @throws MeshError what went wrong before the first byte
+   */
+  async show(response: Response, id: string, format: DoorFormat, stream: boolean, left?: () => void): Promise<void> {
+    const relay = await this.relays.get(id);
+    tellStream(response, relay);
+    const answer = new DoorAnswer(response, format, stream, this.#bufferBytes);
     const gone = () => {
       relay.leave(answer);
       answer.left();
-      void this.relays.abandon(created.id, created.ownerToken);
+      left?.();
     };
     if (response.closed || response.destroyed) return gone(); // Left before there was anything to leave: nothing would say so again.
     response.once('close', gone);
@@ -53,7 +71,7 @@ export class DoorStreams {
 }
 
 /** What every answer of a door says about itself. */
-export function tellStream(response: Response, { id, model }: Pick<CreatedStream, 'id' | 'model'>, node: string | undefined): void {
+function tellStream(response: Response, { id, model, node }: StreamRelay): void {
   response.setHeader('x-ollamesh-stream', id);
   tellModel(response, model, node);
 }
