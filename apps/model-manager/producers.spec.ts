@@ -103,6 +103,25 @@ describe('producers', () => {
     expect(frames).toHaveLength(2);
   });
 
+  it('left: it ends for its owner unless another gateway has viewers of it', async () => {
+    engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
+    const frames: Frame[] = [];
+    gateway.subscribe(StreamFrames, (more) => void frames.push(...more), { id: ID });
+    await gateway.flush();
+    await producers.start(STREAM, undefined, GENERATION, 60_000);
+    await eventually(() => frames.length > 0);
+    producers.watched('here', [ID]);
+    producers.watched('elsewhere', [ID]);
+    await gateway.call(StreamCancel, { ownerTokenHash: TOKEN_HASH, unlessWatched: 'here' }, { id: ID });
+    await gateway.flush();
+    expect(frames.at(-1)).toMatchObject({ kind: 'token' });
+    await gateway.call(StreamCancel, { ownerTokenHash: TOKEN_HASH, unlessWatched: 'elsewhere' }, { id: ID }); // 'here' was heard too.
+    await gateway.flush();
+    expect(frames.at(-1)).toMatchObject({ kind: 'token' });
+    await gateway.call(StreamCancel, { ownerTokenHash: TOKEN_HASH }, { id: ID });
+    await eventually(() => frames.at(-1)?.kind === 'done');
+  });
+
   it('unwatched: a stream that nobody is heard to watch is cancelled after its grace, one that is watched or may go on is not', async () => {
     engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
     const ends = new Map<string, Frame>();

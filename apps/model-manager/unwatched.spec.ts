@@ -19,6 +19,17 @@ describe('unwatched streams', () => {
     expect(unwatched.pass(1_000)).toEqual(['a']);
   });
 
+  it('elsewhere: another gateway counts as long as it says so', () => {
+    const unwatched = new Unwatched();
+    unwatched.add('a', 60_000);
+    unwatched.heard('here', ['a']);
+    expect(unwatched.isWatchedElsewhere('a', 'here')).toBe(false);
+    unwatched.heard('there', ['a']);
+    expect([unwatched.isWatchedElsewhere('a', 'here'), unwatched.isWatchedElsewhere('a', 'there')]).toEqual([true, true]);
+    for (let second = 0; second < 4; second++) unwatched.pass(1_000);
+    expect(unwatched.isWatchedElsewhere('a', 'here')).toBe(false);
+  });
+
   it('forget: a stream that has ended is never over', () => {
     const unwatched = new Unwatched();
     unwatched.add('a', 1_000);
