@@ -24,10 +24,10 @@ import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
   controllers: [
-    MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
-    OllamaController, OllamaManagementController, OllamaElsewhereController,
     OpenAiController, OpenAiElsewhereController,
+    OllamaController, OllamaManagementController, OllamaElsewhereController,
     AiSdkController,
+    MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
   ],
   providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats],
 })
