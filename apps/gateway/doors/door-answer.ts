@@ -2,7 +2,7 @@
 import type { Response } from 'express';
 import { type Delta, type Done, MeshError, type Part, type Snapshot } from '#contracts';
 import { appendParts } from '#streams';
-import type { Transport, Update, Viewer } from '../relay/viewer.js';
+import { BEHIND_AT, type Transport, type Update, type Viewer } from '../relay/viewer.js';
 
 /** How a door writes an answer. Texts that are written end with the format's own separator. */
 export interface DoorFormat {
@@ -53,7 +53,7 @@ export class DoorAnswer implements Viewer {
   }
 
   isBehind(): boolean {
-    return this.#response.writableLength > this.#bufferBytes;
+    return this.#response.writableLength > this.#bufferBytes * BEHIND_AT;
   }
 
   onceDrained(listener: () => void): void {
