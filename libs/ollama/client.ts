@@ -63,6 +63,7 @@ export class OllamaClient {
     const hasBody = method === 'POST' || method === 'DELETE';
     try {
       const response = await request(this.url + path, { method, signal, dispatcher: ENGINE, ...(hasBody && { body, headers: JSON_BODY }) });
+      refuseGateway(response, this.url);
       const type = response.headers['content-type'];
       return { statusCode: response.statusCode, contentType: typeof type === 'string' ? type : undefined, body: bodyOf(response, this.url, signal) };
     } catch (thrown) {
@@ -151,6 +152,7 @@ export class OllamaClient {
         dispatcher: ENGINE,
         ...(body !== undefined && { body, headers: JSON_BODY }),
       });
+      refuseGateway(response, this.url);
       if (response.statusCode < 400) return response;
       throw statusError(response.statusCode, await readError(response));
     } catch (thrown) {
@@ -164,6 +166,13 @@ export interface PassedAnswer {
   readonly statusCode: number;
   readonly contentType: string | undefined;
   readonly body: AsyncIterable<Buffer>;
+}
+
+/** A gateway speaks this API too, and would pass the question on to an engine: maybe to the one that asks. */
+function refuseGateway({ headers, body }: Dispatcher.ResponseData, url: string): void {
+  if (headers['x-ollamesh'] === undefined) return;
+  body.on('error', () => undefined).destroy();
+  throw new MeshError('engine_unavailable', `${url} is an ollamesh gateway and no engine: the mesh would ask itself. Set engine.url to an Ollama, or leave it out.`);
 }
 
 /** The body, whose reader is told in our words when the connection fails. */
