@@ -2,15 +2,11 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { ApiError } from '#ollama-wire';
-import { type ErrorBody, MeshError } from '#contracts';
+import { MeshError } from '#contracts';
 import { Logger } from '#runtime';
 import { isOllamaPath, sendOllamaError } from './doors/ollama/errors.js';
 import { isOpenAiPath, sendOpenAiError } from './doors/openai/errors.js';
 import { retryAfterMs, statusOf } from './error-table.js';
-
-export function errorBody(error: MeshError): { error: ErrorBody } {
-  return { error: error.toJSON() };
-}
 
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
@@ -22,21 +18,24 @@ export class HttpErrorFilter implements ExceptionFilter {
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
-    const { path } = http.getRequest<Request>();
-    const response = http.getResponse<Response>();
     const error = thrown instanceof ApiError ? thrown : typed(thrown, this.bodyBytes);
     if (error instanceof MeshError && error.code === 'internal') this.logger.error(thrown);
-    if (response.headersSent || response.destroyed) response.destroy();
-    else if (isOllamaPath(path)) sendOllamaError(response, error);
-    else if (isOpenAiPath(path)) sendOpenAiError(response, error);
-    else sendError(response, MeshError.from(error));
+    sendError(http.getRequest<Request>(), http.getResponse<Response>(), error);
   }
 }
 
-function sendError(response: Response, error: MeshError): void {
+/** Answers with `error` in the shape of the door that was asked; an answer that has begun is cut. */
+export function sendError({ path }: Request, response: Response, error: MeshError | ApiError): void {
+  if (response.headersSent || response.destroyed) response.destroy();
+  else if (isOllamaPath(path)) sendOllamaError(response, error);
+  else if (isOpenAiPath(path)) sendOpenAiError(response, error);
+  else sendOurError(response, MeshError.from(error));
+}
+
+function sendOurError(response: Response, error: MeshError): void {
   const waitMs = retryAfterMs(error);
   if (waitMs !== undefined && error.details?.['retryAfterMs'] !== undefined) response.setHeader('retry-after', Math.ceil(waitMs / 1_000));
-  response.status(statusOf(error.code)).json(errorBody(error));
+  response.status(statusOf(error.code)).json({ error: error.toJSON() });
 }
 
 function typed(thrown: unknown, bodyBytes: number): MeshError {
