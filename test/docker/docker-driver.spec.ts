@@ -3,8 +3,10 @@ import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Config, type ConfigInput, type EngineConfig } from '#config';
+import type { Acquired } from '#contracts';
 import { createDockerDriver } from '../../apps/orchestrator/drivers/docker.js';
-import { type Candidate, isCandidate, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
+import type { GpuCandidate } from '../../apps/orchestrator/drivers/docker/gpu-candidates.js';
+import { type Candidate, isCandidate, type Progress, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
 import { answerTo } from '../support/answers.js';
 import { ask } from '../support/http-client.js';
 import { startMesh } from '../support/mesh-process.js';
@@ -24,6 +26,7 @@ const STUBBORN = `import{createServer}from'node:http';process.on('SIGTERM',()=>c
 /** Gives up once it has been seen to run; one that ends at once never was an engine. */
 const BROKEN = `setTimeout(()=>{console.error('no model folder');process.exit(3)},2000)`;
 const EMPTY = 'ollamesh-test/empty';
+const NO_GPU: readonly GpuCandidate[] = [{ kind: 'cpu', reason: 'No GPU was found.', imageVariant: '', access: {} }];
 const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN };
 
 describeWithDocker('docker driver', (daemon) => {
@@ -51,14 +54,14 @@ describeWithDocker('docker driver', (daemon) => {
     return Config.parse({ engine: { image: ENGINE_IMAGE, volume: VOLUME, ...engine } }).engine;
   }
 
-  async function candidate(engine: EngineConfig): Promise<Candidate> {
-    const answer = await createDockerDriver({ config: engine, node: NODE, dockerHost: daemon().host }).probe(AbortSignal.timeout(3_000));
+  async function candidate(engine: EngineConfig, gpus: readonly GpuCandidate[] = NO_GPU): Promise<Candidate> {
+    const answer = await createDockerDriver({ config: engine, node: NODE, dockerHost: daemon().host, gpus: async () => gpus, log: () => undefined }).probe(AbortSignal.timeout(3_000));
     if (!isCandidate(answer)) throw new Error(answer.notMe);
     return answer;
   }
 
-  async function start(engine: EngineConfig, report = new Report(), signal = never): Promise<RunningEngine> {
-    const running = await (await candidate(engine)).start(report, signal);
+  async function start(engine: EngineConfig, report = new Report(), signal = never, gpus = NO_GPU): Promise<RunningEngine> {
+    const running = await (await candidate(engine, gpus)).start(report, signal);
     started.push(running);
     return running;
   }
@@ -302,18 +305,24 @@ describeWithDocker('docker driver', (daemon) => {
 /** Remembers what a start reported. */
 class Report implements StartReport {
   readonly steps: string[] = [];
+  readonly reasons: string[] = [];
   readonly percents: number[] = [];
+  readonly acquired: Acquired[] = [];
 
   constructor(readonly onStep: (step: string) => unknown = () => undefined) {}
 
-  acquiring(_reason: string, percent?: number): void {
-    if (percent !== undefined) this.percents.push(percent);
+  acquiring(reason: string, { percent, acquired }: Progress = {}): void {
+    this.reasons.push(reason);
+    if (percent !== undefined && percent !== this.percents.at(-1)) this.percents.push(percent);
+    if (acquired) this.acquired.push(acquired);
     this.#step('acquiring');
   }
-  creating(_reason: string): void {
+  creating(reason: string): void {
+    this.reasons.push(reason);
     this.#step('creating');
   }
-  starting(_reason: string): void {
+  starting(reason: string): void {
+    this.reasons.push(reason);
     this.#step('starting');
   }
 
