@@ -40,7 +40,7 @@ export const Acquired = z.object({
   /** What is known of it so far: layers tell their size one after the other. */
   totalBytes: z.number().nonnegative(),
   bytesPerSecond: z.number().nonnegative(),
-  secondsLeft: z.number().nonnegative().optional(),
+  etaSeconds: z.number().nonnegative().optional(),
 });
 export type Acquired = z.infer<typeof Acquired>;
 

@@ -341,6 +341,17 @@ describeWithDocker('docker driver', (daemon) => {
       expect(await volumes()).toEqual([]);
     });
 
+    it('abort: while one that had died is started again it leaves no container', async () => {
+      const first = await start(config());
+      await versionOf(first);
+      await daemon().cli('kill', CONTAINER);
+      await first.exited;
+      const abort = new AbortController();
+      await expect(start(config(), new Report((now) => now === 'starting' && abort.abort()), abort.signal)).rejects.toMatchObject({ code: 'cancelled' });
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([VOLUME]);
+    });
+
     it('abort: a volume that was there before is kept', async () => {
       await daemon().cli('volume', 'create', VOLUME);
       const abort = new AbortController();

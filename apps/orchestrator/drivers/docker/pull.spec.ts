@@ -41,7 +41,7 @@ describe('pull meter', () => {
     meter.take({ id: 'a', status: 'Downloading', progressDetail: { current: 0, total: 1_000 } }, 0);
     meter.take({ id: 'b', status: 'Downloading', progressDetail: { current: 0, total: 3_000 } }, 0);
     meter.take({ id: 'a', status: 'Downloading', progressDetail: { current: 500, total: 1_000 } }, 1_000);
-    expect(meter.acquired(1_000)).toEqual({ completedBytes: 500, totalBytes: 4_000, bytesPerSecond: 500, secondsLeft: 7 });
+    expect(meter.acquired(1_000)).toEqual({ completedBytes: 500, totalBytes: 4_000, bytesPerSecond: 500, etaSeconds: 7 });
     meter.take({ id: 'a', status: 'Extracting', progressDetail: { current: 1, total: 1_000 } }, 2_000);
     expect(meter.acquired(2_000)).toMatchObject({ completedBytes: 1_000, totalBytes: 4_000 });
   });

@@ -111,7 +111,7 @@ export class PullMeter {
     const [oldest] = this.#samples;
     const seconds = oldest ? (now - oldest.at) / 1_000 : 0;
     const bytesPerSecond = oldest && seconds > 0 ? Math.max(0, Math.round((completedBytes - oldest.bytes) / seconds)) : 0;
-    return { completedBytes, totalBytes, bytesPerSecond, ...(bytesPerSecond > 0 && { secondsLeft: Math.ceil((totalBytes - completedBytes) / bytesPerSecond) }) };
+    return { completedBytes, totalBytes, bytesPerSecond, ...(bytesPerSecond > 0 && { etaSeconds: Math.ceil((totalBytes - completedBytes) / bytesPerSecond) }) };
   }
 
   #downloaded(): number {

@@ -46,7 +46,7 @@ export async function startContainer(start: Start): Promise<RunningEngine> {
   try {
     const existing = await inspectIfThere(docker, name, signal);
     if (existing && !isOurs(existing, labels[NODE_LABEL])) throw foreignContainer(name);
-    const adopted = existing && (await adopt(start, existing));
+    const adopted = existing && (await adopt(start, existing, undo));
     if (adopted) return adopted;
     return await tryPlans(start, existing, undo);
   } catch (thrown) {
@@ -59,7 +59,7 @@ export async function startContainer(start: Start): Promise<RunningEngine> {
 }
 
 /** A container of ours as it is, started again if it has ended; undefined where it fits no plan or can't be had. */
-async function adopt({ docker, plans, log, report, signal }: Start, existing: Docker.ContainerInspectInfo): Promise<RunningEngine | undefined> {
+async function adopt({ docker, plans, log, report, signal }: Start, existing: Docker.ContainerInspectInfo, undo: Undo): Promise<RunningEngine | undefined> {
   const plan = planOf(existing, plans);
   if (!plan) return undefined;
   const container = docker.getContainer(existing.Id);
@@ -68,6 +68,7 @@ async function adopt({ docker, plans, log, report, signal }: Start, existing: Do
     if (Paused) await bounded(() => container.unpause());
     if (!Running && !Restarting) {
       report.starting(`Starting the container ${plan.name} again.`);
+      undo.push(`the container ${plan.name}`, () => container.remove({ force: true, v: true }));
       await bounded(() => container.start());
     }
     signal.throwIfAborted();
@@ -78,16 +79,18 @@ async function adopt({ docker, plans, log, report, signal }: Start, existing: Do
     return watchContainer({ docker, container, url, image: plan.image, log, gpu: gpuOf(plan, seen), discard: () => Promise.resolve() });
   } catch (thrown) {
     if (signal.aborted) throw thrown;
-    return undefined; // It is replaced, then.
+    await undo.run(); // It is replaced, then.
+    return undefined;
   }
 }
 
-/** As adopt, for a container that somebody has just made and is about to start. */
-async function adoptOnceItRuns(start: Start, { Id }: Docker.ContainerInspectInfo): Promise<RunningEngine | undefined> {
+/** As adopt, for a container that another start is making just now: its name is taken before it can be looked at. */
+async function adoptRival(start: Start, { name, labels }: ContainerPlan): Promise<RunningEngine | undefined> {
   for (const until = performance.now() + RIVAL_MS; performance.now() < until; ) {
-    const now = await inspectIfThere(start.docker, Id, start.signal);
-    if (!now) return undefined;
-    if (now.State.Running) return adopt(start, now);
+    const now = await inspectIfThere(start.docker, name, start.signal);
+    if (now && !isOurs(now, labels[NODE_LABEL])) return undefined;
+    const adopted = now?.State.Running ? await adopt(start, now, new Undo()) : undefined;
+    if (adopted) return adopted;
     await sleep(GPU_POLL_MS, undefined, { signal: start.signal });
   }
   return undefined;
@@ -112,9 +115,8 @@ async function tryPlans(start: Start, existing: Docker.ContainerInspectInfo | un
       return await createAndStart(start, plan, failures, undo);
     } catch (thrown) {
       // Another start of this node was quicker by a moment: then one engine is enough.
-      const rival = statusOf(thrown) === 409 && !signal.aborted ? await inspectIfThere(docker, plan.name, signal) : undefined;
-      const adopted = rival && isOurs(rival, plan.labels[NODE_LABEL]) ? await adoptOnceItRuns(start, rival) : undefined;
-      if (adopted) return adopted;
+      const rival = statusOf(thrown) === 409 && !signal.aborted ? await adoptRival(start, plan) : undefined;
+      if (rival) return rival;
       if (signal.aborted || !next) throw failures.length > 0 && !signal.aborted ? allFailed(plan, failures, thrown) : thrown;
       const why = thrown instanceof MeshError ? thrown.message : gpuFailureOf(thrown);
       failures.push(`${plan.gpu.kind}: ${why.replace(/\.$/, '')}.`);
