@@ -81,7 +81,18 @@ describeWithDocker('docker driver', (daemon) => {
       expect(await candidate(config())).toMatchObject({ driver: 'docker', attached: false, gpu: false, downloadBytes: 0 });
     });
 
-    it('probe: what an absent image weighs is not known', async () => {
+    it('probe: what an absent image weighs is asked of its registry', async () => {
+      const registry = await ImageRegistry.serve(daemon(), 'ollamesh-test/broken');
+      try {
+        const { found, downloadBytes } = await candidate(config({ image: registry.image }));
+        expect(downloadBytes).toBeGreaterThan(16e6);
+        expect(found).toMatch(/would have to pull the image .* \(0\.\d\d GB\)/);
+      } finally {
+        await registry.close();
+      }
+    });
+
+    it('probe: what an absent image weighs may not be known', async () => {
       expect((await candidate(config({ image: UNPULLABLE }))).downloadBytes).toBeUndefined();
     });
   });

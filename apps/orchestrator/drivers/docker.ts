@@ -5,6 +5,7 @@ import { MeshError } from '#contracts';
 import { type ContainerPlan, planContainers } from './docker/container.js';
 import { type Endpoint, findDocker, type Machine, socketsOf } from './docker/endpoint.js';
 import { allowedBy, type GpuCandidate } from './docker/gpu-candidates.js';
+import { imageSize } from './docker/image-size.js';
 import { hasImage } from './docker/pull.js';
 import { acquireImage, startContainer } from './docker/start.js';
 import type { Candidate, Driver, NotMe } from './driver.js';
@@ -37,7 +38,9 @@ export function createDockerDriver({ config, node, dockerHost, machine = thisMac
       const [first, ...others] = planContainers(config, node, allowedBy(config.gpu, offered));
       if (!first) return notMe(`engine.gpu.use is "required", but there is no way to a GPU: ${offered.at(-1)?.reason ?? 'none was found.'}`);
       try {
-        return candidate(endpoint, [first, ...others], log, await hasImage(endpoint.docker, first.image, PROBE_LIMIT_MS, signal));
+        const imageIsHere = await hasImage(endpoint.docker, first.image, PROBE_LIMIT_MS, signal);
+        const downloadBytes = imageIsHere ? 0 : await imageSize(first.image, process.arch, AbortSignal.any([signal, AbortSignal.timeout(PROBE_LIMIT_MS)]));
+        return candidate(endpoint, [first, ...others], log, downloadBytes);
       } catch (thrown) {
         return notMe(`Docker on ${endpoint.socket} answers, but not about its images: ${MeshError.from(thrown).message}`);
       }
@@ -45,18 +48,22 @@ export function createDockerDriver({ config, node, dockerHost, machine = thisMac
   };
 }
 
-function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan, ...ContainerPlan[]], log: LineSink, imageIsHere: boolean): Candidate {
+function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan, ...ContainerPlan[]], log: LineSink, downloadBytes: number | undefined): Candidate {
   const [{ image, gpu }] = plans;
   const graphics = gpu.kind === 'cpu' ? gpu.reason : `GPU: ${gpu.reason}`;
   return {
     driver: 'docker',
-    found: `Docker on ${socket}, ${imageIsHere ? `with the image ${image}` : `which would have to pull the image ${image}`}. ${graphics}`,
+    found: `Docker on ${socket}, ${downloadBytes === 0 ? `with the image ${image}` : `which would have to pull the image ${image} (${sizeOf(downloadBytes)})`}. ${graphics}`,
     attached: false,
     gpu: gpu.kind !== 'cpu',
-    downloadBytes: imageIsHere ? 0 : undefined,
+    downloadBytes,
     prepare: (progress, signal) => acquireImage(docker, image, { acquiring: progress }, signal),
     start: (report, signal) => startContainer({ docker, plans, log, report, signal }),
   };
+}
+
+function sizeOf(bytes: number | undefined): string {
+  return bytes === undefined ? 'its registry does not say how large it is' : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 function notMe(reason: string): NotMe {
