@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Module } from '@nestjs/common';
+import { Bus } from '#bus';
 import { type EngineConfig, type LoadedConfig, environment } from '#config';
 import { packageRoot } from '#package-root';
 import { CONFIG, Logger } from '#runtime';
@@ -23,14 +24,13 @@ import { USUAL_TIMINGS } from './timings.js';
     EngineRecord,
     EngineKeeper,
     ConfigWatch,
-    GpuOffer,
     {
       provide: ENGINE_SETUP,
-      inject: [CONFIG, Logger, GpuOffer],
-      useFactory: (config: LoadedConfig, logger: Logger, gpus: GpuOffer): EngineSetup => ({
-        drivers: (engine) => driversFor(engine, config, engineLog(logger), gpus),
-        timings: USUAL_TIMINGS,
-      }),
+      inject: [Bus, CONFIG, Logger],
+      useFactory: (bus: Bus, config: LoadedConfig, logger: Logger): EngineSetup => {
+        const gpus = new GpuOffer(bus, join(config.dataDir, 'gpu-offer.json'));
+        return { drivers: (engine) => driversFor(engine, config, engineLog(logger), gpus), gpus, timings: USUAL_TIMINGS };
+      },
     },
   ],
 })

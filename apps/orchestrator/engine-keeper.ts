@@ -25,6 +25,8 @@ export const ENGINE_SETUP = Symbol('engine setup');
 export interface EngineSetup {
   /** The drivers for a configuration, in the order in which they are shown. */
   drivers(engine: EngineConfig): readonly Driver[];
+  /** Tells when the machine turns out to offer other GPUs than the drivers were told. */
+  readonly gpus?: { onChange(listener: () => void): void; close(): void };
   readonly timings: Timings;
 }
 
@@ -66,6 +68,10 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
 
   onApplicationBootstrap(): void {
     this.record.note({ wish: wishOf(this.#wanted) });
+    this.#setup.gpus?.onChange(() => {
+      // An engine that finds the GPU by itself, or is not ours, is not touched.
+      if (this.#candidate && !['native', 'external'].includes(this.#candidate.driver)) this.#round.abort('The machine offers other GPUs than the last time.');
+    });
     this.#loop = this.#keep(this.#stopping.signal).catch((thrown: unknown) => {
       if (this.#stopping.signal.aborted) return;
       this.logger.error(thrown);
@@ -77,6 +83,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   /** Stops the engine: politely, then for sure; leaves alone what is not ours, or is to run on. */
   async onApplicationShutdown(): Promise<void> {
     this.#stopping.abort();
+    this.#setup.gpus?.close();
     this.#progress.close();
     await Promise.all([this.#loop, this.#changing]);
     this.record.enter('stopping', 'The orchestrator is shutting down.');

@@ -1,5 +1,5 @@
 /** What pulling an image would weigh, asked of its registry as Docker asks: so that a large download can be announced before it begins. */
-import { EnvHttpProxyAgent, type Dispatcher, fetch } from 'undici';
+import { Agent, EnvHttpProxyAgent, type Dispatcher, fetch } from 'undici';
 import { z } from 'zod';
 
 const INDEX_TYPES = ['application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json'];
@@ -32,10 +32,10 @@ export function placeOf(image: string): Place {
 
 /** Bytes to fetch for `image`, compressed; undefined where its registry does not say within the time that `signal` leaves. */
 export async function imageSize(image: string, arch: string, signal: AbortSignal): Promise<number | undefined> {
-  const dispatcher = new EnvHttpProxyAgent();
+  const place = placeOf(image);
+  const dispatcher = place.base.startsWith('http:') ? new Agent() : new EnvHttpProxyAgent();
   try {
-    const registry = new Registry(placeOf(image), dispatcher, signal);
-    const { place } = registry;
+    const registry = new Registry(place, dispatcher, signal);
     let manifest = await registry.manifest(place.reference);
     const index = Index.safeParse(manifest);
     if (index.success) {
