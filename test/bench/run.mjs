@@ -5,6 +5,7 @@ const BENCHES = {
   relay: () => import('./relay.mjs'),
   broker: () => import('./broker.mjs'),
   'embedded-engine': () => import('./embedded-engine.mjs'),
+  engine: () => import('./engine.mjs'),
   pull: () => import('./pull.mjs'),
   doors: () => import('./doors.mjs'),
   'streams:fan-out': () => import('./streams/fan-out.mjs'),
