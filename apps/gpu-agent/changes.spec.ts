@@ -13,6 +13,7 @@ const hardware: Hardware = {
   memory: { totalBytes: 64 * GIB, availableBytes: 32 * GIB },
   gpus: [gpu],
   findings: ['GPU 0: L4.'],
+  warnings: [],
 };
 const withGpu = (change: Partial<Gpu>): Hardware => ({ ...hardware, gpus: [{ ...gpu, ...change }] });
 

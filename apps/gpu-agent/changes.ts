@@ -27,7 +27,8 @@ export function changedNoticeably(previous: Hardware | undefined, current: Hardw
     moved(previous.cpu.loadPercent, current.cpu.loadPercent, THRESHOLDS.cpuLoadPoints) ||
     previous.memory.totalBytes !== current.memory.totalBytes ||
     moved(previous.memory.availableBytes, current.memory.availableBytes, shareOf(current.memory.totalBytes, THRESHOLDS.memoryPercent)) ||
-    previous.findings.join('\n') !== current.findings.join('\n')
+    previous.findings.join('\n') !== current.findings.join('\n') ||
+    JSON.stringify([previous.warnings, previous.containers]) !== JSON.stringify([current.warnings, current.containers])
   );
 }
 

@@ -15,6 +15,7 @@ const hardware: Hardware = {
     { index: 0, vendor: 'intel', name: 'Intel GPU 8086:56a0' },
   ],
   findings: ['GPU 0: its driver 540 is older than 550, which Ollama needs.'],
+  warnings: [],
 };
 
 describe('GPU table', () => {

@@ -1,0 +1,54 @@
+/** The plan of a machine: how to give an engine its GPUs, how to set it, and which models fit then. Pure. */
+import type { ContainerRuntimes, Gpu, Hardware, HardwarePlan, ModelFit } from '#contracts';
+import { type Budget, type CatalogueModel, catalogue, fitOf, modelBytes } from '#model-fit';
+import { obstacleOf } from '../driver-minimum.js';
+import { gpuCandidates, idOf } from './candidates.js';
+import { engineSettings } from './settings.js';
+
+export interface PlanInput extends Pick<Hardware, 'os' | 'cpu' | 'memory' | 'gpus'> {
+  readonly containers: ContainerRuntimes;
+}
+
+/** Share of the machine's memory that models may take; the rest is for everything else. */
+const CPU_SHARE = 0.8;
+
+export function planFor({ os, cpu, memory, gpus, containers }: PlanInput, models: readonly CatalogueModel[] = catalogue()): HardwarePlan {
+  const wsl = os.wsl === true;
+  const candidates = gpuCandidates({ platform: os.platform, wsl, gpus, containers });
+  const working = workingGpus(gpus, candidates[0]?.gpus ?? [], os.platform, wsl);
+  const budget = budgetOf(working, memory.totalBytes);
+  const settings = engineSettings(budget, working, models, Math.max(1, Math.floor(cpu.limitCores ?? cpu.cores)));
+  return {
+    candidates,
+    settings,
+    memory: budget,
+    models: models
+      .map((model) => ({ bytes: modelBytes(model), ...fitFor(model, budget, settings) }))
+      .toSorted((a, b) => ORDER[a.fit] - ORDER[b.fit] || b.bytes - a.bytes)
+      .map(({ bytes: _bytes, ...fit }) => fit),
+  };
+}
+
+const ORDER: Readonly<Record<ModelFit['fit'], number>> = { gpu: 0, partial: 1, cpu: 2, no: 3 };
+
+/** Those of the first candidate; on macOS, where no container has any, the native engine's. */
+function workingGpus(gpus: readonly Gpu[], wanted: readonly string[], platform: string, wsl: boolean): Gpu[] {
+  if (platform === 'darwin') return [...gpus];
+  return gpus.filter((gpu) => wanted.includes(idOf(gpu)) && obstacleOf(gpu, { wsl }) === undefined);
+}
+
+/** Memory of unified GPUs is the machine's: it is there once, however many use it, and what they take the CPU lacks. */
+export function budgetOf(gpus: readonly Gpu[], machineBytes: number): Budget {
+  const unified = gpus.filter(({ unifiedMemory }) => unifiedMemory);
+  const forModels = Math.floor(machineBytes * CPU_SHARE);
+  const shared = Math.min(forModels, Math.max(0, ...unified.map(({ vramTotalBytes = 0 }) => vramTotalBytes)));
+  const own = gpus.reduce((sum, { unifiedMemory, vramTotalBytes = 0 }) => sum + (unifiedMemory ? 0 : vramTotalBytes), 0);
+  const gpuBytes = own + shared;
+  return { gpuBytes, cpuBytes: forModels - shared, gpus: gpuBytes > 0 ? gpus.filter(({ vramTotalBytes }) => vramTotalBytes).length : 0 };
+}
+
+function fitFor(model: CatalogueModel, budget: Budget, settings: HardwarePlan['settings']): ModelFit {
+  const contextLength = Math.min(settings.contextLength, model.contextLength);
+  const { fit, needsBytes, gpuPercent } = fitOf(model.architecture, modelBytes(model), { ...settings, contextLength }, budget);
+  return { model: model.name, fit, needsBytes: Math.round(needsBytes), gpuPercent, tasks: model.tasks };
+}
