@@ -104,6 +104,8 @@ export const ModelFit = z.object({
   fit: z.enum(['gpu', 'partial', 'cpu', 'no']),
   /** What it needs at the plan's settings, in bytes. */
   needsBytes: z.number().nonnegative(),
+  /** What generating one token reads: the speed follows from it. */
+  readsBytes: z.number().nonnegative(),
   /** Share of it that the GPU holds. */
   gpuPercent: z.int().min(0).max(100),
   tasks: z.array(z.string()),
@@ -123,6 +125,8 @@ export const HardwarePlan = z.object({
   }),
   /** The catalogue's models at these settings: those that fit best first, of those the largest first. */
   models: z.array(ModelFit),
+  /** The model for conversations that suits this machine best. */
+  recommended: z.string().optional(),
 });
 export type HardwarePlan = z.infer<typeof HardwarePlan>;
 
