@@ -1,15 +1,8 @@
 /** `ollamesh gpu`: the GPUs of the mesh that runs, else of this machine: what they are, what stands in their way, what fits. */
 import { Command } from 'commander';
-import { environment } from '#config';
-import type { Hardware } from '#contracts';
-import { HardwareReader } from '#hardware';
 import { type FindOptions, findRunningMesh } from '../find-mesh.js';
-import { loadSettings } from '../settings.js';
 import { gpuTable } from '../view/gpu-table.js';
 import { painterOf } from '../view/style.js';
-
-/** Without a mesh there is one reading: it waits for drivers that must first wake up. */
-const PATIENCE_MS = 3_000;
 
 export function gpuCommand(): Command {
   return new Command('gpu')
@@ -31,8 +24,7 @@ async function gpu(options: FindOptions & { json?: boolean }): Promise<void> {
   process.stdout.write(`${nodes.map((node) => gpuTable(node, paint).join('\n')).join('\n\n')}\n`);
 }
 
-/** This machine, read in this process. */
-export async function readHere(options: FindOptions): Promise<Hardware> {
-  const { config } = await loadSettings(options);
-  return await new HardwareReader({ node: config.node, dockerHost: environment()['DOCKER_HOST'], patienceMs: PATIENCE_MS, toolTimeoutMs: PATIENCE_MS }).read();
+async function readHere(options: FindOptions) {
+  const { readHardware } = await import('../read-hardware.js'); // Loads the probes, which other commands needn't wait for.
+  return readHardware(options);
 }
