@@ -1,9 +1,9 @@
-/** CPU, memory and OS: with systeminformation on this machine, and with one that fails. */
+/** CPU, memory and OS: of this machine, of others, and with a reader that fails. */
 import { describe, expect, it } from '@jest/globals';
 import nodeOs from 'node:os';
 import { Hardware } from '#contracts';
 import { systemProbe } from './system.js';
-import type { SystemInformation } from './system.js';
+import { type SystemInformation, linuxInformation } from './system-information.js';
 
 const parts = Hardware.pick({ os: true, cpu: true, memory: true });
 
@@ -83,5 +83,42 @@ describe('system', () => {
     expect((await probe.read()).cpu.brand).toBe('CPU');
     await probe.read();
     expect(asked).toBe(2);
+  });
+});
+
+describe('Linux', () => {
+  const times = (user: number, idle: number) => ({ user, nice: 0, sys: 0, idle, irq: 0 });
+  const processor = (model: string, user = 0, idle = 0) => ({ model, speed: 0, times: times(user, idle) });
+  const files = (texts: Record<string, string>) => ({ read: async (path: string) => texts[path], list: async () => [], group: async () => undefined });
+
+  it('names and counts: as people know them', async () => {
+    const cpuinfo = [0, 1, 2, 3].map((id) => `processor\t: ${id}\nphysical id\t: 0\ncore id\t\t: ${id % 2}\n`).join('\n');
+    const read = linuxInformation(
+      files({ '/proc/cpuinfo': cpuinfo, '/proc/meminfo': 'MemTotal:       16000 kB\nMemFree:  1 kB\nMemAvailable:    8000 kB', '/etc/os-release': 'NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian' }),
+      { arch: () => 'x64', cpus: () => Array.from({ length: 4 }, () => processor('Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz')) },
+    );
+    expect(await read.cpu()).toEqual({ manufacturer: '', brand: 'Intel Core i7-9700K', cores: 4, physicalCores: 2 });
+    expect(await read.mem()).toEqual({ total: 16_384_000, available: 8_192_000 });
+    expect(await read.osInfo()).toEqual({ distro: 'Debian GNU/Linux', release: '12', arch: 'x64' });
+  });
+
+  it('ARM: the board\'s name where the processor has none', async () => {
+    const read = linuxInformation(files({ '/proc/device-tree/model': 'Raspberry Pi 5\0' }), { arch: () => 'arm64', cpus: () => [processor('unknown')] });
+    expect(await read.cpu()).toMatchObject({ brand: 'Raspberry Pi 5', physicalCores: 1 });
+  });
+
+  it('load: since the last reading', async () => {
+    let now = [processor('CPU', 50, 50)];
+    const read = linuxInformation(files({}), { arch: () => 'x64', cpus: () => now });
+    expect((await read.currentLoad()).currentLoad).toBe(50);
+    now = [processor('CPU', 50, 150)];
+    expect((await read.currentLoad()).currentLoad).toBe(0);
+    expect((await read.currentLoad()).currentLoad).toBe(0);
+    now = [processor('CPU', 140, 160)];
+    expect((await read.currentLoad()).currentLoad).toBe(90);
+  });
+
+  it('no meminfo: is a failure, for Node\'s knowledge to stand in', async () => {
+    await expect(linuxInformation(files({}), { arch: () => 'x64', cpus: () => [] }).mem()).rejects.toThrow('meminfo');
   });
 });

@@ -1,17 +1,9 @@
-/** CPU, memory and operating system, through systeminformation; where it fails, what Node itself knows. */
+/** CPU, memory and operating system; where their reader fails, what Node itself knows. */
 import nodeOs from 'node:os';
-import systeminformation from 'systeminformation';
 import type { Hardware } from '#contracts';
+import { type SystemInformation, systemInformation } from './system-information.js';
 
-/** The part of systeminformation that is used. */
-export interface SystemInformation {
-  cpu(): Promise<{ manufacturer: string; brand: string; cores: number; physicalCores: number }>;
-  mem(): Promise<{ total: number; available: number }>;
-  osInfo(): Promise<{ distro: string; release: string; arch: string }>;
-  currentLoad(): Promise<{ currentLoad: number }>;
-}
-
-/** The part of node:os that is used where systeminformation fails. */
+/** The part of node:os that is used where the reader fails. */
 export type OperatingSystem = Pick<typeof nodeOs, 'arch' | 'cpus' | 'freemem' | 'platform' | 'release' | 'totalmem'>;
 
 export interface SystemFound extends Pick<Hardware, 'os' | 'cpu' | 'memory'> {
@@ -28,7 +20,7 @@ export interface SystemProbe {
 /** What the control group of a container leaves this process, in bytes; the part of node:process that is used. */
 export type ControlGroup = Pick<typeof process, 'availableMemory' | 'constrainedMemory'>;
 
-export function systemProbe({ information = systeminformation, os = nodeOs, group = process }: { information?: SystemInformation; os?: OperatingSystem; group?: ControlGroup } = {}): SystemProbe {
+export function systemProbe({ information = systemInformation(), os = nodeOs, group = process }: { information?: SystemInformation; os?: OperatingSystem; group?: ControlGroup } = {}): SystemProbe {
   const cpuOnce = untilItWorks(() => information.cpu());
   const osOnce = untilItWorks(() => information.osInfo());
   const readNow = (): SystemFound => {

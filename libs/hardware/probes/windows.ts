@@ -1,15 +1,16 @@
 /** GPUs on Windows that are not NVIDIA's, through systeminformation: Windows has no tool of AMD's or Intel's to ask. */
-import systeminformation from 'systeminformation';
 import { type FoundGpu, GIB, type GpusFound, MIB, nothingFound } from './found.js';
 
 /** The part of systeminformation's graphics() that is used. */
 export type Graphics = () => Promise<{ controllers: readonly { vendor: string; model: string; vram: number | null; vramDynamic: boolean }[] }>;
 
 /** Makes a function that asks once: asking takes seconds, and cards don't come and go. */
-export function windowsProbe({ platform, graphics = () => systeminformation.graphics() }: { platform: NodeJS.Platform; graphics?: Graphics }): () => Promise<GpusFound> {
+export function windowsProbe({ platform, graphics = askSystem }: { platform: NodeJS.Platform; graphics?: Graphics }): () => Promise<GpusFound> {
   let answer: Promise<GpusFound> | undefined;
   return async () => (platform === 'win32' ? await (answer ??= ask(graphics)) : nothingFound());
 }
+
+const askSystem: Graphics = async () => (await import('systeminformation')).default.graphics();
 
 async function ask(graphics: Graphics): Promise<GpusFound> {
   try {
