@@ -46,7 +46,7 @@ describe('hardware watch', () => {
     await eventually(() => heard.length === 1);
     await sleep(SAMPLE_EVERY_MS.watched * 1.5);
     expect(reader.reads).toBe(1);
-    expect(heard[0]).toMatchObject({ gpus: [{ name: 'NVIDIA GeForce RTX 4080 SUPER' }], plan: { candidates: [{ kind: 'nvidia' }, { kind: 'cpu' }] } });
+    expect(heard[0]).toMatchObject({ gpus: [{ name: 'NVIDIA GeForce RTX 4080 SUPER' }], plan: { candidates: [{ way: 'nvidia' }, { way: 'cpu' }] } });
   });
 
   it('a lease: a reading at once, and then often; what has not changed is not said again', async () => {

@@ -72,7 +72,7 @@ export const DeviceAccess = z.object({
 export type DeviceAccess = z.infer<typeof DeviceAccess>;
 
 export const GpuCandidate = z.object({
-  kind: z.enum(['nvidia', 'nvidia-cdi', 'jetson', 'rocm', 'vulkan', 'cpu']),
+  way: z.enum(['nvidia', 'nvidia-cdi', 'jetson', 'rocm', 'vulkan', 'cpu']),
   /** Why it stands where it stands, a sentence. */
   reason: z.string(),
   /** What the engine image's tag ends in: "rocm", or nothing. */

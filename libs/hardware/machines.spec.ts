@@ -199,7 +199,7 @@ function summaryOf({ gpus, plan, warnings }: Hardware): Summary {
     gpus: gpus.map(({ vendor, name, vramTotalBytes, unifiedMemory, computeCapability, gfxTarget }) =>
       [vendor, name, vramTotalBytes ? `${(vramTotalBytes / 1024 ** 3).toFixed(1)} GiB` : 'no memory', unifiedMemory && 'unified', computeCapability ?? gfxTarget].filter(Boolean).join(', '),
     ),
-    ways: (plan?.candidates ?? []).map(({ kind, imageVariant, access }) => [kind, imageVariant !== '' && `image ${imageVariant}`, ...(access.env ?? []), ...(access.GroupAdd ?? []).map((group) => `group ${group}`)].filter(Boolean).join(', ')),
+    ways: (plan?.candidates ?? []).map(({ way, imageVariant, access }) => [way, imageVariant !== '' && `image ${imageVariant}`, ...(access.env ?? []), ...(access.GroupAdd ?? []).map((group) => `group ${group}`)].filter(Boolean).join(', ')),
     problems: warnings.map(({ problem }) => problem),
   };
 }
@@ -209,7 +209,7 @@ describe('machines', () => {
     const hardware = await new HardwareReader(recordedMachine(name)).read();
     expect(Hardware.parse(hardware)).toEqual(hardware);
     expect(summaryOf(hardware)).toEqual(EXPECTED[name]);
-    expect(hardware.plan?.candidates.at(-1)?.kind).toBe('cpu');
+    expect(hardware.plan?.candidates.at(-1)?.way).toBe('cpu');
     for (const { reason } of hardware.plan?.candidates ?? []) expect(reason).toMatch(/\S/);
   });
 

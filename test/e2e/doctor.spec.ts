@@ -72,7 +72,7 @@ describe('with a mesh', () => {
   it('gpu: shows the nodes of the mesh, with their plans', async () => {
     const { nodes, running } = JSON.parse((await ollamesh(['gpu', '--json'], { env: mesh.env })).stdout) as { running: boolean; nodes: unknown[] };
     expect(running).toBe(true);
-    expect(Hardware.parse(nodes[0]).plan?.candidates.at(-1)).toMatchObject({ kind: 'cpu' });
+    expect(Hardware.parse(nodes[0]).plan?.candidates.at(-1)).toMatchObject({ way: 'cpu' });
   });
 
   it('doctor: the mesh is ready', async () => {

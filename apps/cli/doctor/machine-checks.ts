@@ -89,11 +89,11 @@ function memoryVerdict({ memory, cpu, os }: Hardware): Verdict {
 }
 
 function gpuVerdicts({ gpus, plan, warnings }: Hardware): Verdict[] {
-  const about = gpus.map(({ name, vramTotalBytes }) => `${name}${vramTotalBytes === undefined ? '' : ` (${gibibytes(vramTotalBytes)} GiB)`}`).join(', ');
-  const way = plan?.candidates[0];
-  const first: Verdict = gpus.length === 0 ? { state: 'note', detail: 'No GPU was found: the CPU does the work.' } : { state: way?.kind === 'cpu' && plan?.memory.gpuBytes === 0 ? 'note' : 'ok', detail: `${about}. ${way?.reason ?? ''}`.trim() };
+  const names = gpus.map(({ name, vramTotalBytes }) => `${name}${vramTotalBytes === undefined ? '' : ` (${gibibytes(vramTotalBytes)} GiB)`}`).join(', ');
+  const first = plan?.candidates[0];
+  const about: Verdict = gpus.length === 0 ? { state: 'note', detail: 'No GPU was found: the CPU does the work.' } : { state: first?.way === 'cpu' && plan?.memory.gpuBytes === 0 ? 'note' : 'ok', detail: `${names}. ${first?.reason ?? ''}`.trim() };
   // Docker's own state has a check of its own.
-  return [first, ...warnings.filter(({ problem }) => !/^Docker (?:is|does)/.test(problem)).map(({ problem, fix }): Verdict => (fix === undefined ? { state: 'note', detail: problem } : { state: 'warn', detail: problem, next: fix }))];
+  return [about, ...warnings.filter(({ problem }) => !/^Docker (?:is|does)/.test(problem)).map(({ problem, fix }): Verdict => (fix === undefined ? { state: 'note', detail: problem } : { state: 'warn', detail: problem, next: fix }))];
 }
 
 function dockerVerdict({ containers, warnings }: Hardware, wanted: boolean): Verdict {

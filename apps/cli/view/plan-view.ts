@@ -3,7 +3,7 @@ import type { GpuCandidate, HardwarePlan, ModelFit } from '#contracts';
 import type { Painter } from './style.js';
 import { gibibytes } from './units.js';
 
-const WAYS: Readonly<Record<GpuCandidate['kind'], string>> = {
+const WAYS: Readonly<Record<GpuCandidate['way'], string>> = {
   nvidia: 'NVIDIA runtime',
   'nvidia-cdi': 'NVIDIA through CDI',
   jetson: 'Jetson',
@@ -19,7 +19,7 @@ export function planView({ candidates, settings, models, recommended }: Hardware
   const heading = (text: string) => paint('bold', text.padEnd(8));
   const rows = (['gpu', 'partial', 'cpu', 'no'] as const).flatMap((fit) => row(fit, models.filter((model) => model.fit === fit), paint));
   return [
-    ...candidates.map(({ kind, reason }, index) => `  ${index === 0 ? heading('engine') : heading('')}  ${index + 1}. ${WAYS[kind]}: ${reason}`),
+    ...candidates.map(({ way, reason }, index) => `  ${index === 0 ? heading('engine') : heading('')}  ${index + 1}. ${WAYS[way]}: ${reason}`),
     `  ${heading('settings')}  ${settings.parallel} at once, context of ${settings.contextLength.toLocaleString('en')} tokens, ${settings.flashAttention ? 'flash attention' : 'no flash attention'}, ${settings.kvCacheType} cache`,
     ...settings.reasons.map((reason) => `  ${heading('')}  ${paint('dim', reason)}`),
     ...rows.map((text, index) => `  ${heading(index === 0 ? 'models' : '')}  ${text}`),

@@ -10,7 +10,7 @@ export interface Machine {
   readonly containers: ContainerRuntimes;
 }
 
-const CPU: Omit<GpuCandidate, 'reason'> = { kind: 'cpu', imageVariant: '', access: {}, gpus: [] };
+const CPU: Omit<GpuCandidate, 'reason'> = { way: 'cpu', imageVariant: '', access: {}, gpus: [] };
 const NVIDIA_CDI = 'nvidia.com/gpu';
 
 /** Never empty. Which container engine is there, if any, is for its driver to find out: a native engine wants the order and `env` too. */
@@ -38,7 +38,7 @@ function nvidiaCandidates({ gpus, wsl, containers }: Machine): GpuCandidate[] {
   if (jetpack !== undefined) {
     return [
       {
-        kind: 'jetson',
+        way: 'jetson',
         reason: `${names}: the image's libraries for JetPack ${jetpack}, through the NVIDIA runtime.`,
         imageVariant: '',
         access: { DeviceRequests: [allNvidia], env: [`JETSON_JETPACK=${jetpack}`] },
@@ -51,7 +51,7 @@ function nvidiaCandidates({ gpus, wsl, containers }: Machine): GpuCandidate[] {
   const some = usable.length < all.length && uuids.length === usable.length;
   const listed = containers.docker.runtimes.includes('nvidia');
   const runtime: GpuCandidate = {
-    kind: 'nvidia',
+    way: 'nvidia',
     reason: `${names}: ${listed ? 'Docker lists the NVIDIA runtime' : containers.docker.state === 'reachable' ? 'Docker does not list the NVIDIA runtime, but may still have its hook' : 'through the NVIDIA runtime, where a container engine has it'}.`,
     imageVariant: '',
     access: { DeviceRequests: [some ? { Driver: '', Count: 0, DeviceIDs: uuids, Capabilities: [['gpu']] } : allNvidia] },
@@ -59,7 +59,7 @@ function nvidiaCandidates({ gpus, wsl, containers }: Machine): GpuCandidate[] {
   };
   if (!containers.cdiKinds.includes(NVIDIA_CDI)) return [runtime];
   const cdi: GpuCandidate = {
-    kind: 'nvidia-cdi',
+    way: 'nvidia-cdi',
     reason: `${names}: a CDI specification for ${NVIDIA_CDI} is installed.`,
     imageVariant: '',
     access: { DeviceRequests: [{ Driver: 'cdi', DeviceIDs: some ? uuids.map((uuid) => `${NVIDIA_CDI}=${uuid}`) : [`${NVIDIA_CDI}=all`] }] },
@@ -82,7 +82,7 @@ function amdCandidates(machine: Machine): GpuCandidate[] {
   const mapped = env.length > 0 ? `, as ${env.join(', ')}` : '';
   return [
     {
-      kind: 'rocm',
+      way: 'rocm',
       reason: `${able.map(({ name, gfxTarget }) => `${name}${gfxTarget ? ` (${gfxTarget})` : ''}`).join(', ')}: ROCm through /dev/kfd${mapped}.`,
       imageVariant: 'rocm',
       access: { ...nodeAccess(machine.containers, ['/dev/kfd', '/dev/dri']), ...(env.length > 0 && { env }) },
@@ -115,7 +115,7 @@ function vulkanCandidates({ gpus, containers }: Machine, vendor: 'amd' | 'intel'
   if (mine.length === 0 || !containers.deviceNodes.some(({ path }) => path.startsWith('/dev/dri/'))) return [];
   return [
     {
-      kind: 'vulkan',
+      way: 'vulkan',
       reason: `${mine.map(({ name }) => name).join(', ')}: Vulkan through /dev/dri.`,
       imageVariant: '',
       access: nodeAccess(containers, ['/dev/dri']),

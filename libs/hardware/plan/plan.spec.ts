@@ -28,7 +28,7 @@ const machine = (gpus: Gpu[], change: Partial<PlanInput> = {}): PlanInput => ({
   containers,
   ...change,
 });
-const kinds = (gpus: Gpu[], change: Partial<ContainerRuntimes> = {}, platform = 'linux') => gpuCandidates({ platform, wsl: false, gpus, containers: { ...containers, ...change } }).map(({ kind }) => kind);
+const ways = (gpus: Gpu[], change: Partial<ContainerRuntimes> = {}, platform = 'linux') => gpuCandidates({ platform, wsl: false, gpus, containers: { ...containers, ...change } }).map(({ way }) => way);
 const cdiKinds = ['nvidia.com/gpu'];
 const docker = { ...containers.docker, runtimes: ['runc'] };
 
@@ -48,12 +48,12 @@ describe('candidates', () => {
     ['all three', [intel, amd(), nvidia()], {}, ['nvidia', 'rocm', 'vulkan', 'vulkan', 'cpu']],
     ['an old NVIDIA beside AMD', [nvidia({ driverVersion: '470.1' }), amd()], {}, ['rocm', 'vulkan', 'cpu']],
   ])('%s', (_, gpus, change, expected) => {
-    expect(kinds(gpus, change)).toEqual(expected);
+    expect(ways(gpus, change)).toEqual(expected);
   });
 
   it('macOS: containers get the CPU, and why', () => {
     const [only] = gpuCandidates({ platform: 'darwin', wsl: false, gpus: [{ index: 0, vendor: 'apple', name: 'M1' }], containers });
-    expect(only).toMatchObject({ kind: 'cpu', reason: expect.stringContaining('Metal') });
+    expect(only).toMatchObject({ way: 'cpu', reason: expect.stringContaining('Metal') });
   });
 
   it('ROCm: the image, the nodes and their groups once each', () => {
