@@ -28,8 +28,13 @@ export function changedNoticeably(previous: Hardware | undefined, current: Hardw
     previous.memory.totalBytes !== current.memory.totalBytes ||
     moved(previous.memory.availableBytes, current.memory.availableBytes, shareOf(current.memory.totalBytes, THRESHOLDS.memoryPercent)) ||
     previous.findings.join('\n') !== current.findings.join('\n') ||
-    JSON.stringify([previous.warnings, previous.containers]) !== JSON.stringify([current.warnings, current.containers])
+    fixed(previous) !== fixed(current)
   );
+}
+
+/** What seldom changes, and is news when it does; parts of it may come late. */
+function fixed({ os, cpu: { loadPercent: _load, ...cpu }, warnings, containers, plan }: Hardware): string {
+  return JSON.stringify([os, cpu, warnings, containers, plan?.candidates]);
 }
 
 /** An index may pass from one GPU to another when a third disappears. */

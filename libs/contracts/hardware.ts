@@ -40,6 +40,8 @@ export const ContainerRuntimes = z.object({
     version: z.string().optional(),
     rootless: z.boolean().optional(),
     cgroupDriver: z.string().optional(),
+    /** Whether it takes devices from CDI specs ; absent where it does not say. */
+    cdi: z.boolean().optional(),
     /** OCI runtimes it lists. `nvidia` among them proves no GPU: Docker Desktop lists it without one. */
     runtimes: z.array(z.string()),
   }),

@@ -31,7 +31,11 @@ function dockerAdvice({ docker }: ContainerRuntimes): HardwareWarning[] {
 
 function nvidiaAdvice(gpus: readonly Gpu[], { docker, cdiKinds }: ContainerRuntimes, wsl: boolean): HardwareWarning[] {
   if (docker.state !== 'reachable' || !gpus.some((gpu) => gpu.vendor === 'nvidia' && obstacleOf(gpu, { wsl }) === undefined)) return [];
-  const cdi = cdiKinds.includes('nvidia.com/gpu');
+  const specified = cdiKinds.includes('nvidia.com/gpu');
+  const cdi = specified && docker.cdi !== false;
+  if (!docker.runtimes.includes('nvidia') && specified && !cdi) {
+    return [{ problem: 'There is a CDI specification for the NVIDIA GPU, but Docker uses none: containers get no GPU.', fix: '"features": {"cdi": true} in /etc/docker/daemon.json (Docker 25 and later), then sudo systemctl restart docker' }];
+  }
   if (!docker.runtimes.includes('nvidia') && !cdi) return [{ problem: 'Docker has neither the NVIDIA runtime nor a CDI specification: containers get no GPU.', fix: `Install the NVIDIA Container Toolkit: ${TOOLKIT}` }];
   // With systemd's cgroups a reload takes the devices from running containers ("Failed to initialize NVML").
   if (docker.cgroupDriver === 'systemd' && !cdi && docker.rootless !== true) {

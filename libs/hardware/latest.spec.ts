@@ -32,4 +32,16 @@ describe('Latest', () => {
     await latest.get(10);
     expect(await latest.get(10)).toEqual({ value: 'first', late: true });
   });
+
+  it('a process that was kept busy past the wait: its sources get their turn all the same', async () => {
+    const latest = new Latest({
+      ask: async () => {
+        for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+        return 'here';
+      },
+    });
+    const answer = latest.get(20);
+    for (const end = performance.now() + 60; performance.now() < end; );
+    expect(await answer).toEqual({ value: 'here', late: false });
+  });
 });

@@ -1,5 +1,8 @@
 /** A source that may be slow: whoever asks waits a little, and otherwise gets what it said last. */
 
+/** Parts that a wait is counted in. */
+const TURNS = 10;
+
 export interface Answer<T> {
   /** Undefined where the source has never answered. */
   readonly value: T | undefined;
@@ -31,18 +34,21 @@ export class Latest<T> {
     this.#now = now;
   }
 
-  /** Settles within `waitMs` milliseconds. */
+  /** Settles within `waitMs` milliseconds of a process that gets to run: while one is kept from it (others take the processor, something long blocks it), its sources are too. */
   async get(waitMs: number): Promise<Answer<T>> {
     if (this.#now() < this.#restsUntil) return { value: this.#value, late: false };
     const asked = (this.#asked ??= this.#askOnce());
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<Answer<T>>((resolve) => {
-      timer = setTimeout(() => resolve({ value: this.#value, late: true }), waitMs);
+      let turns = TURNS;
+      timer = setInterval(() => {
+        if (--turns === 0) resolve({ value: this.#value, late: true });
+      }, waitMs / TURNS);
     });
     try {
       return await Promise.race([asked.then((value) => ({ value, late: false })), late]);
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
     }
   }
 

@@ -58,14 +58,15 @@ function nvidiaCandidates({ gpus, wsl, containers }: Machine): GpuCandidate[] {
     gpus: ids,
   };
   if (!containers.cdiKinds.includes(NVIDIA_CDI)) return [runtime];
+  const cdiIsOff = containers.docker.cdi === false;
   const cdi: GpuCandidate = {
     way: 'nvidia-cdi',
-    reason: `${names}: a CDI specification for ${NVIDIA_CDI} is installed.`,
+    reason: `${names}: a CDI specification for ${NVIDIA_CDI} is installed${cdiIsOff ? ', but Docker says that it uses none' : ''}.`,
     imageVariant: '',
     access: { DeviceRequests: [{ Driver: 'cdi', DeviceIDs: some ? uuids.map((uuid) => `${NVIDIA_CDI}=${uuid}`) : [`${NVIDIA_CDI}=all`] }] },
     gpus: ids,
   };
-  return listed ? [runtime, cdi] : [cdi, runtime];
+  return listed || cdiIsOff ? [runtime, cdi] : [cdi, runtime];
 }
 
 const allNvidia = { Driver: '', Count: -1, Capabilities: [['gpu']] };

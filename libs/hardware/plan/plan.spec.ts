@@ -38,6 +38,7 @@ describe('candidates', () => {
     ['NVIDIA with its runtime', [nvidia()], {}, ['nvidia', 'cpu']],
     ['NVIDIA with runtime and CDI', [nvidia()], { cdiKinds }, ['nvidia', 'nvidia-cdi', 'cpu']],
     ['NVIDIA with CDI alone', [nvidia()], { cdiKinds, docker }, ['nvidia-cdi', 'nvidia', 'cpu']],
+    ['NVIDIA with a CDI specification that Docker does not use', [nvidia()], { cdiKinds, docker: { ...docker, cdi: false } }, ['nvidia', 'nvidia-cdi', 'cpu']],
     ['NVIDIA with neither', [nvidia()], { docker }, ['nvidia', 'cpu']],
     ['NVIDIA with an old driver', [nvidia({ driverVersion: '535.1' })], {}, ['cpu']],
     ['AMD', [amd()], {}, ['rocm', 'vulkan', 'cpu']],
@@ -140,6 +141,7 @@ describe('advice', () => {
 
   it.each<[string, Gpu[], Partial<ContainerRuntimes>, RegExp]>([
     ['NVIDIA without toolkit', [nvidia()], { docker }, /Container Toolkit/],
+    ['a CDI specification that Docker does not use', [nvidia()], { cdiKinds, docker: { ...docker, cdi: false } }, /"cdi": true/],
     ['systemd\'s cgroups', [nvidia()], { docker: { ...containers.docker, cgroupDriver: 'systemd' } }, /cgroupfs/],
     ['Docker denied', [], { docker: { ...docker, state: 'denied' } }, /usermod -aG docker/],
     ['Docker stopped', [], { docker: { ...docker, state: 'stopped' } }, /systemctl start docker/],

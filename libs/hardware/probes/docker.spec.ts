@@ -1,6 +1,6 @@
 /** Docker engines on real sockets, and the ways of not being there. */
 import { type Server, createServer } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -36,6 +36,15 @@ describe('Docker', () => {
     expect(await at(`unix://${socket}`)).toEqual({ state: 'reachable', socket, version: '28.3.0', cgroupDriver: 'systemd', rootless: true, runtimes: ['runc', 'nvidia'], reason: expect.stringContaining('28.3.0') });
   });
 
+  it.each<[string, object, boolean | undefined]>([
+    ['on', { CDISpecDirs: ['/etc/cdi', '/var/run/cdi'] }, true],
+    ['off', { CDISpecDirs: [] }, false],
+    ['unknown to it', {}, undefined],
+  ])('CDI %s', async (_, info, cdi) => {
+    const socket = await engine(JSON.stringify({ ServerVersion: '28.3.0', ...info }));
+    expect((await at(`unix://${socket}`)).cdi).toBe(cdi);
+  });
+
   it.each([
     ['never', undefined, 200],
     ['with something else', '<html>', 200],
@@ -48,6 +57,14 @@ describe('Docker', () => {
 
   it('a socket that is not there: absent', async () => {
     expect(await at(`unix://${join(folder, 'none.sock')}`)).toMatchObject({ state: 'absent' });
+  });
+
+  it('a socket that nobody listens on: stopped', async () => {
+    const socket = await engine('{}');
+    const left = join(folder, 'left.sock');
+    await rename(socket, left);
+    await new Promise((resolve) => server?.close(resolve));
+    expect(await at(`unix://${left}`)).toMatchObject({ state: 'stopped', socket: left });
   });
 
   it('a Docker elsewhere: remote, and nobody is asked', async () => {

@@ -56,7 +56,7 @@ async function askEngine(ask: SocketClient, socket: string, timeoutMs: number): 
 
 export function parseInfo(info: Record<string, unknown>, socket: string): Docker {
   const text = (key: string): string | undefined => (typeof info[key] === 'string' && info[key] !== '' ? info[key] : undefined);
-  const { Runtimes: runtimes, SecurityOptions: options } = info;
+  const { Runtimes: runtimes, SecurityOptions: options, CDISpecDirs: cdiFolders } = info;
   const [version, cgroupDriver] = [text('ServerVersion'), text('CgroupDriver')];
   const rootless = Array.isArray(options) && options.some((option) => String(option).startsWith('name=rootless'));
   return {
@@ -66,6 +66,8 @@ export function parseInfo(info: Record<string, unknown>, socket: string): Docker
     ...(version !== undefined && { version }),
     ...(rootless && { rootless }),
     ...(cgroupDriver !== undefined && { cgroupDriver }),
+    // An empty list says that CDI is off.
+    ...(Array.isArray(cdiFolders) && { cdi: cdiFolders.length > 0 }),
     runtimes: typeof runtimes === 'object' && runtimes !== null ? Object.keys(runtimes) : [],
   };
 }
