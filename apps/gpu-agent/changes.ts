@@ -33,8 +33,8 @@ export function changedNoticeably(previous: Hardware | undefined, current: Hardw
 }
 
 /** What seldom changes, and is news when it does; parts of it may come late. */
-function fixed({ os, cpu: { loadPercent: _load, ...cpu }, warnings, containers, plan }: Hardware): string {
-  return JSON.stringify([os, cpu, warnings, containers, plan?.candidates]);
+function fixed({ os, cpu: { loadPercent: _load, ...cpu }, warnings, containers }: Hardware): string {
+  return JSON.stringify([os, cpu, warnings, containers]);
 }
 
 /** An index may pass from one GPU to another when a third disappears. */

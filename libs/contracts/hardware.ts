@@ -108,6 +108,8 @@ export const ModelFit = z.object({
   needsBytes: z.number().nonnegative(),
   /** What generating one token reads: the speed follows from it. */
   readsBytes: z.number().nonnegative(),
+  /** To expect of one generation with little context, by the GPUs' memory; only where all of it is in such whose memory's speed is known. */
+  tokensPerSecond: z.number().positive().optional(),
   /** Share of it that the GPU holds. */
   gpuPercent: z.int().min(0).max(100),
   tasks: z.array(z.string()),

@@ -11,7 +11,7 @@ export function obstacleOf({ vendor, index, driverVersion, computeCapability, je
   if (vendor !== 'nvidia' || jetpack !== undefined) return undefined;
   const capability = computeCapability === undefined ? undefined : Number(computeCapability);
   if (capability !== undefined && capability < OLDEST_COMPUTE_CAPABILITY) {
-    return { problem: `NVIDIA GPU ${index}: its compute capability ${computeCapability} is below ${OLDEST_COMPUTE_CAPABILITY}.0, which Ollama needs. The CPU does the work.` };
+    return { problem: `NVIDIA GPU ${index}: its compute capability ${computeCapability} is below ${OLDEST_COMPUTE_CAPABILITY}.0, which Ollama needs: it is not used.` };
   }
   const needed = capability !== undefined && capability <= 6.2 ? OLDEST_DRIVER_OF_OLD_GPUS : OLDEST_DRIVER;
   const driver = Number.parseInt(driverVersion ?? '', 10);

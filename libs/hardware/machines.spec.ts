@@ -170,7 +170,7 @@ const EXPECTED: Record<string, Summary> = {
   'two-gpus-one-too-old': {
     gpus: ['nvidia, NVIDIA GeForce RTX 3090, 24.0 GiB, 8.6', 'nvidia, Tesla K80, 11.2 GiB, 3.7'],
     ways: ['nvidia', 'cpu'],
-    problems: ['NVIDIA GPU 1: its compute capability 3.7 is below 5.0, which Ollama needs. The CPU does the work.'],
+    problems: ['NVIDIA GPU 1: its compute capability 3.7 is below 5.0, which Ollama needs: it is not used.'],
   },
   'vm-without-gpu': {
     gpus: [],

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Architecture } from './architecture.js';
 import { catalogue, modelBytes, parseCatalogue } from './catalogue.js';
-import { expectedTokensPerSecond, fitOf } from './fit.js';
+import { fitOf } from './fit.js';
 import { type LoadSettings, OVERHEAD_BYTES_PER_DEVICE, kvCacheBytes, modelMemory, workingBytes } from './memory.js';
 import { activeWeightBytes, weightBytes } from './quantization.js';
 
@@ -52,7 +52,6 @@ describe('fit', () => {
     expect(weightBytes(experts, 'Q4_K_M') / weights).toBeGreaterThan(5);
     expect(activeWeightBytes(experts, 'Q4_K_M') / weights).toBeLessThan(2.1);
     expect(activeWeightBytes(llama, 'Q4_K_M')).toBe(weights);
-    expect(expectedTokensPerSecond(activeWeightBytes(llama, 'Q4_K_M'), 1_008e9)).toBeCloseTo(113, 0);
   });
 });
 

@@ -28,9 +28,3 @@ export function fitOf(architecture: Architecture, weightBytes: number, settings:
   const { totalBytes } = modelMemory(architecture, weightBytes, settings, 0);
   return { fit: totalBytes <= cpuBytes ? 'cpu' : 'no', needsBytes: totalBytes, gpuPercent: 0 };
 }
-
-/** Generating reads the active weights once a token; engines reach about this share of the memory's bandwidth. */
-const BANDWIDTH_SHARE = 0.55;
-
-/** Tokens a second to expect of one generation, by the bandwidth of the memory that holds the weights (in bytes a second). */
-export const expectedTokensPerSecond = (bytesPerToken: number, bandwidth: number): number => (bandwidth * BANDWIDTH_SHARE) / bytesPerToken;

@@ -4,3 +4,4 @@ export * from './catalogue.js';
 export * from './fit.js';
 export * from './memory.js';
 export * from './quantization.js';
+export * from './speed.js';

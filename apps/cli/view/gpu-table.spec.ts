@@ -41,7 +41,7 @@ describe('GPU table', () => {
     expect(text).toMatch(/engine {4}1\. ROCm: .*gfx1100.*\n +2\. Vulkan: .*\n +3\. CPU: /);
     expect(text).toMatch(/settings {2}\d+ at once, context of [\d,]+ tokens, flash attention, f16 cache/);
     expect(text).toMatch(/models {4}on the GPU .*GiB\).*\n +partly on the GPU .* %\).*\n/);
-    expect(text).toMatch(/try {7}ollamesh pull \S+/);
+    expect(text).toMatch(/try {7}ollamesh pull \S+ {2}\(about \d+ tokens a second\)/);
   });
 
   it.each(machineNames())('%s: every line is text, and the model to try fits', async (name) => {

@@ -23,8 +23,12 @@ export function planView({ candidates, settings, models, recommended }: Hardware
     `  ${heading('settings')}  ${settings.parallel} at once, context of ${settings.contextLength.toLocaleString('en')} tokens, ${settings.flashAttention ? 'flash attention' : 'no flash attention'}, ${settings.kvCacheType} cache`,
     ...settings.reasons.map((reason) => `  ${heading('')}  ${paint('dim', reason)}`),
     ...rows.map((text, index) => `  ${heading(index === 0 ? 'models' : '')}  ${text}`),
-    ...(recommended === undefined ? [] : [`  ${heading('try')}  ${paint('cyan', `ollamesh pull ${recommended}`)}`]),
+    ...(recommended === undefined ? [] : [`  ${heading('try')}  ${paint('cyan', `ollamesh pull ${recommended}`)}${speedOf(models.find(({ model }) => model === recommended), paint)}`]),
   ];
+}
+
+function speedOf(model: ModelFit | undefined, paint: Painter): string {
+  return model?.tokensPerSecond === undefined ? '' : paint('dim', `  (about ${model.tokensPerSecond} tokens a second)`);
 }
 
 function row(fit: ModelFit['fit'], models: readonly ModelFit[], paint: Painter): string[] {

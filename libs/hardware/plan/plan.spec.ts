@@ -123,6 +123,18 @@ describe('plan', () => {
     expect(gpuBytes + cpuBytes).toBeLessThanOrEqual(64 * GIB);
   });
 
+  it('speed: is told of what is wholly on a GPU that is known, and of nothing else', () => {
+    const models = (gpus: Gpu[]) => planFor(machine(gpus)).models;
+    const told = models([nvidia({ name: 'NVIDIA GeForce RTX 4090' })]);
+    const speed = (name: string) => told.find(({ model }) => model === name)?.tokensPerSecond ?? 0;
+    expect(speed('llama3.2:3b')).toBeGreaterThan(speed('llama3.1:8b'));
+    expect(speed('llama3.1:8b')).toBeGreaterThan(50);
+    expect(told.filter(({ fit }) => fit !== 'gpu').every(({ tokensPerSecond }) => tokensPerSecond === undefined)).toBe(true);
+    for (const gpus of [[], [nvidia({ name: 'RTX of another world' })], [nvidia({ name: 'NVIDIA GeForce RTX 4090' }), nvidia({ name: 'RTX of another world', index: 1, uuid: 'GPU-2' })]]) {
+      expect(models(gpus).every(({ tokensPerSecond }) => tokensPerSecond === undefined)).toBe(true);
+    }
+  });
+
   it('order: what fits best first, of that the largest first', () => {
     const { models } = planFor(machine([nvidia({ vramTotalBytes: 12 * GIB })]));
     const rank = { gpu: 0, partial: 1, cpu: 2, no: 3 };

@@ -1,8 +1,9 @@
 /** The plan of a machine: how to give an engine its GPUs, how to set it, and which models fit then. Pure. */
 import type { ContainerRuntimes, Gpu, Hardware, HardwarePlan, ModelFit } from '#contracts';
-import { type Budget, type CatalogueModel, activeWeightBytes, catalogue, fitOf, modelBytes } from '#model-fit';
+import { type Budget, type CatalogueModel, type ModelMemoryPart, activeWeightBytes, catalogue, expectedTokensPerSecond, fitOf, modelBytes } from '#model-fit';
 import { obstacleOf } from '../driver-minimum.js';
 import { gpuCandidates, idOf } from './candidates.js';
+import { memoryBandwidthOf } from './memory-bandwidth.js';
 import { engineSettings } from './settings.js';
 
 export interface PlanInput extends Pick<Hardware, 'os' | 'cpu' | 'memory' | 'gpus'> {
@@ -23,8 +24,9 @@ export function planFor({ os, cpu, memory, gpus, containers }: PlanInput, models
   const working = workingGpus(gpus, candidates[0]?.gpus ?? [], os.platform, wsl);
   const budget = budgetOf(working, memory.totalBytes);
   const settings = engineSettings(budget, working, models, Math.max(1, Math.floor(cpu.limitCores ?? cpu.cores)));
+  const parts = memoryParts(working);
   const fits = models
-    .map((model) => ({ bytes: modelBytes(model), ...fitFor(model, budget, settings) }))
+    .map((model) => ({ bytes: modelBytes(model), ...fitFor(model, budget, settings, parts) }))
     .toSorted((a, b) => ORDER[a.fit] - ORDER[b.fit] || b.bytes - a.bytes)
     .map(({ bytes: _bytes, ...fit }) => fit);
   const recommended = recommend(fits, budget);
@@ -63,8 +65,24 @@ export function budgetOf(gpus: readonly Gpu[], machineBytes: number): Budget {
   return { gpuBytes, cpuBytes: forModels - shared, gpus: gpuBytes > 0 ? gpus.filter(({ vramTotalBytes }) => vramTotalBytes).length : 0 };
 }
 
-function fitFor(model: CatalogueModel, budget: Budget, settings: HardwarePlan['settings']): ModelFit {
+/** Undefined where a GPU's memory is of unknown speed. */
+function memoryParts(gpus: readonly Gpu[]): ModelMemoryPart[] | undefined {
+  const parts = gpus.flatMap(({ name, vramTotalBytes }) => (vramTotalBytes ? [{ bandwidth: memoryBandwidthOf(name), bytes: vramTotalBytes }] : []));
+  const known = parts.flatMap(({ bandwidth, bytes }) => (bandwidth === undefined ? [] : [{ bandwidth, bytes }]));
+  return known.length > 0 && known.length === parts.length ? known : undefined;
+}
+
+function fitFor(model: CatalogueModel, budget: Budget, settings: HardwarePlan['settings'], parts: readonly ModelMemoryPart[] | undefined): ModelFit {
   const contextLength = Math.min(settings.contextLength, model.contextLength);
   const { fit, needsBytes, gpuPercent } = fitOf(model.architecture, modelBytes(model), { ...settings, contextLength }, budget);
-  return { model: model.name, fit, needsBytes: Math.round(needsBytes), readsBytes: Math.round(activeWeightBytes(model.architecture, model.quantization)), gpuPercent, tasks: model.tasks };
+  const readsBytes = Math.round(activeWeightBytes(model.architecture, model.quantization));
+  return {
+    model: model.name,
+    fit,
+    needsBytes: Math.round(needsBytes),
+    readsBytes,
+    ...(fit === 'gpu' && parts && !model.architecture.embedding && { tokensPerSecond: Math.max(1, Math.round(expectedTokensPerSecond(readsBytes, parts))) }),
+    gpuPercent,
+    tasks: model.tasks,
+  };
 }
