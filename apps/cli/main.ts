@@ -5,6 +5,7 @@ import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
+import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { statusCommand } from './commands/status.js';
@@ -21,6 +22,7 @@ const program = new Command('ollamesh')
   .addCommand(pullCommand())
   .addCommand(statusCommand())
   .addCommand(gpuCommand())
+  .addCommand(doctorCommand())
   .addCommand(devCommand());
 
 try {

@@ -4,6 +4,7 @@ const BENCHES = {
   startup: () => import('./startup.mjs'),
   relay: () => import('./relay.mjs'),
   broker: () => import('./broker.mjs'),
+  hardware: () => import('./hardware.mjs'),
   'embedded-engine': () => import('./embedded-engine.mjs'),
   engine: () => import('./engine.mjs'),
   pull: () => import('./pull.mjs'),
