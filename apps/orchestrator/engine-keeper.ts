@@ -28,6 +28,9 @@ export interface EngineSetup {
   readonly timings: Timings;
 }
 
+const GPU_REPAIR_EVERY_MS = 600_000;
+const GPU_ADVICE = 'set "exec-opts": ["native.cgroupdriver=cgroupfs"] in Docker\'s daemon.json, or use CDI.';
+
 /** How a candidate's turn ended: the loop is over, the configuration changed, or why it can't serve. */
 type Outcome = 'over' | { readonly failed: string };
 
@@ -46,7 +49,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   #running: RunningEngine | undefined;
   #candidate: Candidate | undefined;
   #life: EngineLife | undefined;
-  #gpuRepaired = false;
+  #gpuRepairedAt = Number.NEGATIVE_INFINITY;
   #loop: Promise<void> | undefined;
 
   constructor(
@@ -151,7 +154,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     await this.#running?.stop(this.#setup.timings.stopGraceMs);
     this.#running = undefined;
     this.#deaths.length = 0;
-    this.#gpuRepaired = false;
+    this.#gpuRepairedAt = Number.NEGATIVE_INFINITY;
   }
 
   async #serveBest(signal: AbortSignal): Promise<void> {
@@ -270,22 +273,28 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     return engine;
   }
 
-  /** Watches the engine until something is wrong with it; undefined when `signal` aborts. A GPU that stays lost is told, not repaired for ever. */
+  /** Watches the engine until something is wrong with it; undefined when `signal` aborts. */
   async #live(engine: RunningEngine, signal: AbortSignal): Promise<Sickness | undefined> {
-    const watched = this.#gpuRepaired ? withoutGpuRepair(engine) : engine;
-    const life = (this.#life = new EngineLife(watched, { record: this.record, bus: this.bus, logger: this.logger, timings: this.#setup.timings, progress: this.#progress }));
+    const parts = { record: this.record, bus: this.bus, logger: this.logger, timings: this.#setup.timings, progress: this.#progress };
+    const life = (this.#life = new EngineLife(this.#withOneRepair(engine), parts));
     try {
       const sickness = await life.run(this.#wanted.models, signal);
-      if (sickness?.kind === 'gpu lost') this.#gpuRepaired = true;
+      if (sickness?.kind === 'gpu lost') this.#gpuRepairedAt = performance.now();
       return sickness;
     } finally {
       this.#life = undefined;
     }
   }
-}
 
-function withoutGpuRepair({ gpuLost: _lost, ...engine }: RunningEngine): RunningEngine {
-  return engine;
+  /** A GPU that is lost again soon after the repair is told, and the engine left to work without: another start would not help. */
+  #withOneRepair(engine: RunningEngine): RunningEngine {
+    const { gpuLost, ...others } = engine;
+    if (!gpuLost || performance.now() - this.#gpuRepairedAt > GPU_REPAIR_EVERY_MS) return engine;
+    void gpuLost.then((line) => {
+      if (this.#running === engine) this.record.note({ gpu: { state: 'lost', reason: `Lost again after a repair: ${line}. ${GPU_ADVICE}` } });
+    });
+    return others;
+  }
 }
 
 function factsOf({ exit: { code, signal, outOfMemory } }: Extract<Sickness, { kind: 'exited' }>) {
@@ -297,7 +306,7 @@ function reasonOf(sickness: Sickness): string {
     case 'hung':
       return 'The engine did not answer three health checks in a row.';
     case 'gpu lost':
-      return `The engine lost its GPU (${sickness.line}); starting it anew once. If it happens again: set "native.cgroupdriver=cgroupfs" for Docker, or use CDI.`;
+      return `The engine lost its GPU (${sickness.line}); starting it anew once. If it happens again: ${GPU_ADVICE}`;
     case 'exited':
       return `The engine died: ${describeExit(sickness.exit)}.`;
   }

@@ -1,5 +1,8 @@
 /** The docker driver against a real Docker engine, with the embedded engine in the container in Ollama's place. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Config, type ConfigInput, type EngineConfig } from '#config';
@@ -25,9 +28,11 @@ const HUNGRY = `import{createServer}from'node:http';createServer((q,s)=>{s.end('
 const STUBBORN = `import{createServer}from'node:http';process.on('SIGTERM',()=>console.log('not yet'));createServer((q,s)=>s.end('{}')).listen(11434,'0.0.0.0')`;
 /** Gives up once it has been seen to run; one that ends at once never was an engine. */
 const BROKEN = `setTimeout(()=>{console.error('no model folder');process.exit(3)},2000)`;
+/** Says what it computes with before it answers, as Ollama does. */
+const REPORTING = `import{createServer}from'node:http';console.log('level=INFO msg="inference compute" id=0 library='+(process.env.LIBRARY??'cpu')+' name="Test GPU"');createServer((q,s)=>s.end('{"version":"1"}')).listen(11434,'0.0.0.0')`;
 const EMPTY = 'ollamesh-test/empty';
 const NO_GPU: readonly GpuCandidate[] = [{ kind: 'cpu', reason: 'No GPU was found.', imageVariant: '', access: {} }];
-const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN };
+const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN, 'ollamesh-test/reporting': REPORTING };
 
 describeWithDocker('docker driver', (daemon) => {
   const started: RunningEngine[] = [];
@@ -187,6 +192,9 @@ describeWithDocker('docker driver', (daemon) => {
         expect(report.percents.length).toBeGreaterThan(1);
         expect(report.percents).toEqual([...report.percents].sort((a, b) => a - b));
         expect(report.percents.at(-1)).toBe(100);
+        const { completedBytes, totalBytes } = report.acquired.at(-1) ?? {};
+        expect(totalBytes).toBeGreaterThan(16e6);
+        expect(completedBytes).toBe(totalBytes);
       } finally {
         await registry.close();
       }
@@ -207,6 +215,121 @@ describeWithDocker('docker driver', (daemon) => {
       } finally {
         await registry.close();
       }
+    });
+  });
+
+  describe('gpu', () => {
+    const cpu = NO_GPU[0] as GpuCandidate;
+    const nvidia: GpuCandidate = { kind: 'nvidia', reason: 'Card.', imageVariant: '', access: { DeviceRequests: [{ Driver: '', Count: -1, Capabilities: [['gpu']] }] } };
+    const rocm: GpuCandidate = { kind: 'rocm', reason: 'Card.', imageVariant: '', access: { Devices: [{ PathOnHost: '/dev/kfd', PathInContainer: '/dev/kfd', CgroupPermissions: 'rwm' }] } };
+    const finds = (library: string): GpuCandidate => ({ kind: 'vulkan', reason: 'Card.', imageVariant: '', access: { env: [`LIBRARY=${library}`] } });
+
+    it('gpu: asked for on a machine without one, the CPU works and every reason is told', async () => {
+      const report = new Report();
+      const engine = await start(config({ image: 'ollamesh-test/reporting' }), report, never, [nvidia, rocm, cpu]);
+      expect(await versionOf(engine)).toBe('1');
+      expect(report.reasons).toEqual(expect.arrayContaining([expect.stringMatching(/nvidia: Docker has no NVIDIA runtime .*Trying rocm/), expect.stringMatching(/rocm: this machine has no \/dev\/kfd.*Trying the CPU/)]));
+      expect(engine.gpu).toEqual({ state: 'none', reason: expect.stringMatching(/The CPU works\. nvidia: .* rocm: .*/) });
+      expect(await containers()).toHaveLength(1);
+    });
+
+    it('gpu: required on a machine without one is an error with every reason, and leaves nothing', async () => {
+      await expect(start(config({ gpu: { use: 'required' } }), new Report(), never, [nvidia, rocm, cpu])).rejects.toMatchObject({
+        code: 'engine_unavailable',
+        message: expect.stringMatching(/nvidia: Docker has no NVIDIA runtime.*rocm: this machine has no \/dev\/kfd/),
+      });
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([]);
+    });
+
+    it('gpu: the engine itself has the last word, and its container is adopted as it is', async () => {
+      const image = 'ollamesh-test/reporting';
+      const blind = await start(config({ image }), new Report(), never, [finds('cpu'), cpu]);
+      expect(blind.gpu).toEqual({ state: 'none', reason: expect.stringContaining('vulkan: the engine in the container finds no GPU') });
+      await blind.stop(0);
+      const seeing = await start(config({ image }), new Report(), never, [finds('cuda'), cpu]);
+      expect(seeing.gpu).toEqual({ state: 'verified', reason: 'The engine computes with Test GPU (cuda).' });
+      const report = new Report();
+      const adopted = await start(config({ image }), report, never, [finds('cuda'), cpu]);
+      expect(report.steps).toEqual(['starting']);
+      expect([adopted.url, adopted.gpu]).toEqual([seeing.url, seeing.gpu]);
+    });
+  });
+
+  describe('while it runs', () => {
+    it('pause: a paused container is told at once, and goes on when asked to', async () => {
+      const engine = await start(config());
+      await versionOf(engine);
+      const heard: boolean[] = [];
+      engine.onPause?.((paused) => heard.push(paused));
+      await until('its events are watched', async () => {
+        if ((await names('inspect', '--format', '{{.State.Paused}}', CONTAINER))[0] === 'false') await daemon().cli('pause', CONTAINER);
+        else await daemon().cli('unpause', CONTAINER);
+        return heard.length > 0;
+      });
+      if ((await names('inspect', '--format', '{{.State.Paused}}', CONTAINER))[0] === 'false') await daemon().cli('pause', CONTAINER);
+      expect(await engine.resume?.()).toBe(true);
+      expect(await engine.resume?.()).toBe(false);
+      expect(await versionOf(engine)).toEqual(expect.any(String));
+      await daemon().cli('pause', CONTAINER);
+      expect(await engine.stop(5_000)).toBe('stopped');
+      expect(await containers()).toEqual([]);
+    });
+
+    it('usage and log: what it takes, and what it says', async () => {
+      const said: string[] = [];
+      const answer = await createDockerDriver({ config: config(), node: NODE, dockerHost: daemon().host, gpus: async () => NO_GPU, log: (line) => void said.push(line) }).probe(AbortSignal.timeout(3_000));
+      if (!isCandidate(answer)) throw new Error(answer.notMe);
+      const engine = await answer.start(new Report(), never);
+      started.push(engine);
+      await versionOf(engine);
+      const usage = await engine.usage?.(never);
+      expect(usage?.memoryBytes).toBeGreaterThan(1e6);
+      expect(usage).toMatchObject({ cpuPercent: expect.any(Number), receivedBytes: expect.any(Number), sentBytes: expect.any(Number) });
+      await until('its lines are here', () => said.length > 0);
+      expect(engine.lastLogLines()).toEqual(expect.arrayContaining(said.slice(0, 1)));
+    });
+
+    it('limits and environment: the container has them', async () => {
+      await start(config({ image: 'ollamesh-test/reporting', limits: { memory: '512m', cpus: 0.5 }, env: { OLLAMA_DEBUG: '1' } }));
+      expect(await names('inspect', '--format', '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{json .Config.Env}}', CONTAINER)).toEqual([expect.stringMatching(/^536870912 500000000 .*OLLAMA_DEBUG=1/)]);
+    });
+
+    it('folder: the models may live in a folder of this machine, which is kept', async () => {
+      const folder = join(await mkdtemp(join(tmpdir(), 'ollamesh-folder-')), 'models');
+      try {
+        const engine = await start(config({ folder }));
+        await versionOf(engine);
+        await engine.stop(0);
+        expect(await readdir(folder)).toContain('models');
+        expect(await volumes()).toEqual([]);
+      } finally {
+        await rm(dirname(folder), { recursive: true, force: true });
+      }
+    });
+
+    it('release: it runs on, and the next start adopts it', async () => {
+      const first = await start(config());
+      await versionOf(first);
+      expect(await first.release?.()).toBe('left running');
+      const report = new Report();
+      const second = await start(config(), report);
+      expect(report.steps).toEqual(['starting']);
+      expect(await versionOf(second)).toEqual(expect.any(String));
+    });
+
+    it('discard: of an engine that never answered nothing is left, unless it was there before', async () => {
+      await (await start(config({ image: 'ollamesh-test/stubborn' }))).discard?.();
+      expect([await containers(), await volumes()]).toEqual([[], []]);
+      await daemon().cli('volume', 'create', VOLUME);
+      await (await start(config({ image: 'ollamesh-test/stubborn' }))).discard?.();
+      expect(await volumes()).toEqual([VOLUME]);
+    });
+
+    it('two at once: both get the same engine', async () => {
+      const engines = await Promise.all([start(config({ image: 'ollamesh-test/reporting' })), start(config({ image: 'ollamesh-test/reporting' }))]);
+      expect(new Set(engines.map(({ url }) => url)).size).toBe(1);
+      expect(await containers()).toHaveLength(1);
     });
   });
 

@@ -23,6 +23,8 @@ const ADVICE = 'See "docker info" and the orchestrator\'s log, or choose another
 /** How long an engine may take to say what it computes with, in milliseconds; finding a GPU takes some engines seconds. */
 const GPU_REPORT_MS = 20_000;
 const GPU_POLL_MS = 150;
+/** How long another start of the same container is waited for, in milliseconds. */
+const RIVAL_MS = 10_000;
 
 export interface Start {
   readonly docker: Docker;
@@ -80,6 +82,17 @@ async function adopt({ docker, plans, log, report, signal }: Start, existing: Do
   }
 }
 
+/** As adopt, for a container that somebody has just made and is about to start. */
+async function adoptOnceItRuns(start: Start, { Id }: Docker.ContainerInspectInfo): Promise<RunningEngine | undefined> {
+  for (const until = performance.now() + RIVAL_MS; performance.now() < until; ) {
+    const now = await inspectIfThere(start.docker, Id, start.signal);
+    if (!now) return undefined;
+    if (now.State.Running) return adopt(start, now);
+    await sleep(GPU_POLL_MS, undefined, { signal: start.signal });
+  }
+  return undefined;
+}
+
 async function tryPlans(start: Start, existing: Docker.ContainerInspectInfo | undefined, undo: Undo): Promise<RunningEngine> {
   const { docker, plans, report, signal } = start;
   let old = existing;
@@ -98,6 +111,10 @@ async function tryPlans(start: Start, existing: Docker.ContainerInspectInfo | un
       signal.throwIfAborted();
       return await createAndStart(start, plan, failures, undo);
     } catch (thrown) {
+      // Another start of this node was quicker by a moment: then one engine is enough.
+      const rival = statusOf(thrown) === 409 && !signal.aborted ? await inspectIfThere(docker, plan.name, signal) : undefined;
+      const adopted = rival && isOurs(rival, plan.labels[NODE_LABEL]) ? await adoptOnceItRuns(start, rival) : undefined;
+      if (adopted) return adopted;
       if (signal.aborted || !next) throw failures.length > 0 && !signal.aborted ? allFailed(plan, failures, thrown) : thrown;
       const why = thrown instanceof MeshError ? thrown.message : gpuFailureOf(thrown);
       failures.push(`${plan.gpu.kind}: ${why.replace(/\.$/, '')}.`);
