@@ -7,6 +7,7 @@ import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { gpuCommand } from './commands/gpu.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
+import { servicesCommand } from './commands/services.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 
@@ -20,6 +21,7 @@ const program = new Command('ollamesh')
   .addCommand(modelsCommand())
   .addCommand(pullCommand())
   .addCommand(statusCommand())
+  .addCommand(servicesCommand())
   .addCommand(gpuCommand())
   .addCommand(devCommand());
 

@@ -4,6 +4,7 @@ import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
 import { PageController } from './doors/rest/page.controller.js';
+import { ServicesController } from './doors/rest/services.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
@@ -14,7 +15,7 @@ import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
+  controllers: [MeshController, StreamsController, SessionsController, ModelsController, ServicesController, MeshStateController, MetricsController, PageController],
   providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor],
 })
 export class GatewayModule {}

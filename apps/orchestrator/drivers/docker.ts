@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import type { EngineConfig } from '#config';
 import { MeshError } from '#contracts';
-import { type ContainerPlan, planContainers } from './docker/container.js';
+import { type ContainerPlan, type ImageLayout, OLLAMA_LAYOUT, planContainers } from './docker/container.js';
 import { type Endpoint, findDocker, type Machine, socketsOf } from './docker/endpoint.js';
 import { allowedBy, type GpuCandidate } from './docker/gpu-candidates.js';
 import { hasImage } from './docker/pull.js';
@@ -15,6 +15,8 @@ const PROBE_LIMIT_MS = 1_000;
 
 export interface DockerDriverOptions {
   readonly config: EngineConfig;
+  /** What the configuration means where it names a service definition; Ollama's own image otherwise. @throws why that can't be used */
+  readonly described?: (config: EngineConfig, signal: AbortSignal) => Promise<Described>;
   /** This machine's name on the bus; it is part of the container's name. */
   readonly node: string;
   /** Value of DOCKER_HOST, where it is set: then no other socket is tried. */
@@ -25,7 +27,13 @@ export interface DockerDriverOptions {
   readonly log: LineSink;
 }
 
-export function createDockerDriver({ config, node, dockerHost, machine = thisMachine(), gpus, log }: DockerDriverOptions): Driver {
+/** An engine's settings and the layout of its image. */
+export interface Described {
+  readonly config: EngineConfig;
+  readonly layout: ImageLayout;
+}
+
+export function createDockerDriver({ config: asked, described = ofOllama, node, dockerHost, machine = thisMachine(), gpus, log }: DockerDriverOptions): Driver {
   return {
     driver: 'docker',
     async probe(signal) {
@@ -33,11 +41,12 @@ export function createDockerDriver({ config, node, dockerHost, machine = thisMac
       if ('notMe' in sockets) return notMe(sockets.notMe);
       const endpoint = await findDocker(sockets, PROBE_LIMIT_MS, signal);
       if ('notMe' in endpoint) return notMe(endpoint.notMe);
+      const { config, layout } = await described(asked, signal);
       const offered = await gpus(signal);
-      const [first, ...others] = planContainers(config, node, allowedBy(config.gpu, offered));
+      const [first, ...others] = planContainers(config, node, allowedBy(config.gpu, offered), layout);
       if (!first) return notMe(`engine.gpu.use is "required", but there is no way to a GPU: ${offered.at(-1)?.reason ?? 'none was found.'}`);
       try {
-        return candidate(endpoint, [first, ...others], log, await hasImage(endpoint.docker, first.image, PROBE_LIMIT_MS, signal));
+        return candidate(endpoint, [first, ...others], { log, startTimeoutMs: config.startTimeoutMs }, await hasImage(endpoint.docker, first.image, PROBE_LIMIT_MS, signal));
       } catch (thrown) {
         return notMe(`Docker on ${endpoint.socket} answers, but not about its images: ${MeshError.from(thrown).message}`);
       }
@@ -45,7 +54,7 @@ export function createDockerDriver({ config, node, dockerHost, machine = thisMac
   };
 }
 
-function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan, ...ContainerPlan[]], log: LineSink, imageIsHere: boolean): Candidate {
+function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan, ...ContainerPlan[]], { log, startTimeoutMs }: { log: LineSink; startTimeoutMs: number }, imageIsHere: boolean): Candidate {
   const [{ image, gpu }] = plans;
   const graphics = gpu.kind === 'cpu' ? gpu.reason : `GPU: ${gpu.reason}`;
   return {
@@ -54,9 +63,14 @@ function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan,
     attached: false,
     gpu: gpu.kind !== 'cpu',
     downloadBytes: imageIsHere ? 0 : undefined,
+    startTimeoutMs,
     prepare: (progress, signal) => acquireImage(docker, image, { acquiring: progress }, signal),
     start: (report, signal) => startContainer({ docker, plans, log, report, signal }),
   };
+}
+
+async function ofOllama(config: EngineConfig): Promise<Described> {
+  return { config, layout: OLLAMA_LAYOUT };
 }
 
 function notMe(reason: string): NotMe {
