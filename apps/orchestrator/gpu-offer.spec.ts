@@ -17,6 +17,7 @@ const HARDWARE: Hardware = {
   memory: { totalBytes: 1, availableBytes: 1 },
   gpus: [],
   findings: [],
+  warnings: [],
 };
 const WITH_CARD: Hardware = { ...HARDWARE, gpus: [{ index: 0, vendor: 'nvidia', name: 'Card' }] };
 const never = new AbortController().signal;
