@@ -14,4 +14,5 @@ export * from './session-record.js';
 export * from './sessions.js';
 export * from './socket-events.js';
 export * from './streams.js';
+export * from './usage.js';
 export * from './viewer.js';
