@@ -16,12 +16,14 @@ import { PageController } from './doors/rest/page.controller.js';
 import { ServicesController } from './doors/rest/services.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
+import { UsageController } from './doors/rest/usage.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { MeshView } from './mesh-view.js';
 import { MeshController } from './mesh.controller.js';
 import { Relays } from './relay/relays.js';
 import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
+import { Usage } from './usage.js';
 
 @Module({
   controllers: [
@@ -29,7 +31,8 @@ import { STORAGE_PROVIDERS } from './storage.js';
     OllamaController, OllamaManagementController, OllamaElsewhereController,
     AiSdkController,
     MeshController, StreamsController, SessionsController, ModelsController, ServicesController, MeshStateController, MetricsController, PageController,
+    UsageController,
   ],
-  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats, Usage],
 })
 export class GatewayModule {}
