@@ -5,8 +5,10 @@ import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
+import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
+import { servicesCommand } from './commands/services.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 
@@ -20,7 +22,9 @@ const program = new Command('ollamesh')
   .addCommand(modelsCommand())
   .addCommand(pullCommand())
   .addCommand(statusCommand())
+  .addCommand(servicesCommand())
   .addCommand(gpuCommand())
+  .addCommand(doctorCommand())
   .addCommand(devCommand());
 
 try {

@@ -13,6 +13,7 @@ import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
 import { PageController } from './doors/rest/page.controller.js';
+import { ServicesController } from './doors/rest/services.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
 import { UsageController } from './doors/rest/usage.controller.js';
@@ -29,7 +30,7 @@ import { Usage } from './usage.js';
     OpenAiController, OpenAiElsewhereController,
     OllamaController, OllamaManagementController, OllamaElsewhereController,
     AiSdkController,
-    MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
+    MeshController, StreamsController, SessionsController, ModelsController, ServicesController, MeshStateController, MetricsController, PageController,
     UsageController,
   ],
   providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats, Usage],
