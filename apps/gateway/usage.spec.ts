@@ -26,6 +26,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   told.length = 0;
+  await here.sessions.sayFarewell();
   await here.relays.sayFarewell();
   await net.close();
 });
