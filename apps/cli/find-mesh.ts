@@ -19,16 +19,17 @@ export interface FindOptions extends SharedOptions {
 
 /** The mesh that runs, or undefined. @throws MeshError `unavailable` when a named one does not answer. */
 export async function findRunningMesh(options: FindOptions): Promise<GatewayClient | undefined> {
-  const named = options.url ?? environment()['OLLAMESH_URL'];
+  const { OLLAMESH_URL, OLLAMESH_API_KEY } = environment();
+  const named = options.url ?? OLLAMESH_URL;
   if (named) {
-    const client = new GatewayClient(named.replace(/\/+$/, ''));
+    const client = new GatewayClient(named.replace(/\/+$/, ''), OLLAMESH_API_KEY || undefined);
     if (await client.answers()) return client;
     throw new MeshError('unavailable', `No ollamesh gateway answers at ${named}.`);
   }
   const { config } = await loadSettings(options);
   const run = await readRunFile(config.dataDir);
   if (!run) return undefined;
-  const client = new GatewayClient(run.url);
+  const client = new GatewayClient(run.url, run.operatorToken);
   return (await client.answers()) ? client : undefined;
 }
 
@@ -41,10 +42,13 @@ export async function findOrLaunchMesh(options: FindOptions, view: View): Promis
   if (running) return { client: running, release: async () => undefined };
   const { launchMesh } = await import('./launch.js'); // Loads every app; a command that finds a mesh needs none of them.
   const mesh = await launchMesh({ loaded: await loadSettings(options), view, logFormat: 'line' });
-  return { client: new GatewayClient(mesh.url), release: () => mesh.close() };
+  return { client: new GatewayClient(mesh.url, mesh.operatorToken), release: () => mesh.close() };
 }
 
-/** Waits until an engine answers; models may still be missing. @throws MeshError `engine_unavailable` when it failed, or stays away. */
+/**
+ * Waits until an engine answers; models may still be missing.
+ * @throws MeshError `engine_unavailable` when it failed, or stays away; `unauthorized`, `forbidden`
+ */
 export async function engineAnswering(client: GatewayClient, timeoutMs: number): Promise<string> {
   const until = performance.now() + timeoutMs;
   let last = 'it has not said anything yet';
@@ -55,7 +59,9 @@ export async function engineAnswering(client: GatewayClient, timeoutMs: number):
         last = `it is ${state}: ${reason}`;
       }
     } catch (thrown) {
-      last = MeshError.from(thrown).message;
+      const { code, message } = MeshError.from(thrown);
+      if (code === 'unauthorized' || code === 'forbidden') throw thrown; // Waiting brings no key.
+      last = message;
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

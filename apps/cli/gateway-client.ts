@@ -33,8 +33,18 @@ export type StreamEvent =
   | { event: 'failed'; data: Failed };
 
 export class GatewayClient {
-  /** @param url base URL of the gateway, without a trailing slash */
-  constructor(readonly url: string) {}
+  readonly #key: Record<string, string>;
+
+  /**
+   * @param url base URL of the gateway, without a trailing slash
+   * @param key an API key, or the operator's token
+   */
+  constructor(
+    readonly url: string,
+    key?: string,
+  ) {
+    this.#key = key === undefined ? {} : { 'x-api-key': key }; // `Authorization` is for the tokens of streams.
+  }
 
   /** True when an ollamesh gateway answers there. */
   async answers(): Promise<boolean> {
@@ -102,7 +112,7 @@ export class GatewayClient {
     const response = await fetch(`${this.url}/streams/${id}`, {
       dispatcher: DISPATCHER,
       signal,
-      headers: { accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': after }) },
+      headers: { ...this.#key, accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': after }) },
     });
     if (!response.ok) throw await errorOf(response);
     const arrived: EventSourceMessage[] = [];
@@ -129,7 +139,7 @@ export class GatewayClient {
         dispatcher: DISPATCHER,
         method,
         signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-        headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+        headers: { ...this.#key, ...headers, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
       });
     } catch (cause) {

@@ -6,6 +6,7 @@ import { packageVersion } from '#package-root';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { gpuCommand } from './commands/gpu.js';
+import { keysCommand } from './commands/keys.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
@@ -21,6 +22,7 @@ const program = new Command('ollamesh')
   .addCommand(pullCommand())
   .addCommand(statusCommand())
   .addCommand(gpuCommand())
+  .addCommand(keysCommand())
   .addCommand(devCommand());
 
 try {

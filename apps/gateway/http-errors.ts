@@ -1,11 +1,13 @@
 /** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, all in one shape. */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
-import type { Response } from 'express';
-import { type ErrorBody, type ErrorCode, MeshError } from '#contracts';
+import type { Request, Response } from 'express';
+import { type ErrorCode, MeshError } from '#contracts';
 import { Logger } from '#runtime';
+import { errorShape } from './doors/error-shapes.js';
 
 const STATUS: Record<ErrorCode, number> = {
   invalid_request: 400,
+  unauthorized: 401,
   forbidden: 403,
   not_found: 404,
   model_not_found: 404,
@@ -32,8 +34,17 @@ export function statusOf(code: ErrorCode): number {
   return STATUS[code];
 }
 
-export function errorBody(error: MeshError): { error: ErrorBody } {
-  return { error: error.toJSON() };
+/** Answers with `error`, in the shape of the door that was asked. No effect beyond ending it on an answer that has begun. */
+export function sendError(request: Request, response: Response, error: MeshError): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const status = STATUS[error.code];
+  const retryAfterMs = error.details?.['retryAfterMs'];
+  if (typeof retryAfterMs === 'number') response.setHeader('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))));
+  if (status === 401) response.setHeader('www-authenticate', 'Bearer realm="ollamesh"');
+  response.status(status).json(errorShape(request.path)(error, status));
 }
 
 @Catch()
@@ -45,11 +56,10 @@ export class HttpErrorFilter implements ExceptionFilter {
   ) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<Response>();
+    const http = host.switchToHttp();
     const error = typed(thrown, this.bodyBytes);
     if (error.code === 'internal') this.logger.error(thrown);
-    if (response.headersSent) response.destroy();
-    else response.status(STATUS[error.code]).json(errorBody(error));
+    sendError(http.getRequest<Request>(), http.getResponse<Response>(), error);
   }
 }
 

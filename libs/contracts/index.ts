@@ -6,6 +6,7 @@ export * from './errors.js';
 export * from './finished-stream.js';
 export * from './hardware.js';
 export * from './inference.js';
+export * from './keys.js';
 export * from './model-name.js';
 export * from './models.js';
 export * from './presence.js';

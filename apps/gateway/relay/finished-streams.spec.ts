@@ -72,7 +72,7 @@ describe('finished streams', () => {
     const relay = await there.relays.get(stream.id);
     expect(relay.isTerminal({ epoch: 1, seq: 5 })).toBe(true);
     expect(relay.view()).toMatchObject({ model: 'tiny:latest', done: { finishReason: 'stop' }, position: stream.position });
-    await there.relays.cancel(stream.id, stream.ownerToken); // It has ended: nothing changes, nothing is thrown.
+    await there.relays.cancel(stream.id, { ownerToken: stream.ownerToken }); // It has ended: nothing changes, nothing is thrown.
     expect(there.relays.counts).toEqual({ live: 0, finished: 1 });
   });
 

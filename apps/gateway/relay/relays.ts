@@ -1,5 +1,5 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
@@ -49,7 +49,6 @@ export class Relays implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
-  readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
   readonly #kept: FinishedStreams;
   readonly #context: RelayContext;
@@ -82,7 +81,6 @@ export class Relays implements OnApplicationBootstrap {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
-    this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
     this.#kept = kept;
     this.#context = {
@@ -203,15 +201,13 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * Ends a stream for its owner or an operator. Cancelling what has ended changes nothing.
-   * @param token the stream's ownerToken, or the gateway's operatorToken
+   * @param by the stream's ownerToken, or an operator, whom the guard has recognised
    * @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`
    */
-  async cancel(id: string, token: string): Promise<void> {
+  async cancel(id: string, by: { readonly ownerToken: string } | 'operator'): Promise<void> {
     const relay = await this.get(id);
-    const ownerTokenHash = hash(token);
-    const isOperator = this.#operatorTokenHash !== undefined && timingSafeEqual(Buffer.from(ownerTokenHash), Buffer.from(this.#operatorTokenHash));
     try {
-      await this.#bus.call(StreamCancel, isOperator ? { operator: true } : { ownerTokenHash }, { id });
+      await this.#bus.call(StreamCancel, by === 'operator' ? { operator: true } : { ownerTokenHash: hash(by.ownerToken) }, { id });
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }

@@ -7,6 +7,7 @@ import type { Config } from '#config';
 import { CreateStream, type Head, MeshError, Position, StreamId, parseOrThrow } from '#contracts';
 import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
+import { callerOf, isOperator } from '../../guard/caller.js';
 import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
@@ -81,13 +82,12 @@ export class StreamsController {
   @Delete(':id')
   @HttpCode(204)
   @ApiBearerAuth()
-  @ApiOperation({ summary: 'Cancel a stream; the bearer token is its ownerToken' })
-  async cancel(@Param('id') id: string, @Headers('authorization') authorization: string | undefined): Promise<void> {
-    const ownerToken = bearerOf(authorization);
-    if (ownerToken === undefined) {
-      throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
-    }
-    await this.relays.cancel(parseId(id), ownerToken);
+  @ApiOperation({ summary: 'Cancel a stream; the bearer token is its ownerToken, or the API key of an operator' })
+  async cancel(@Param('id') id: string, @Req() request: Request): Promise<void> {
+    const ownerToken = bearerOf(request.get('authorization'));
+    if (isOperator(callerOf(request))) await this.relays.cancel(parseId(id), 'operator');
+    else if (ownerToken !== undefined) await this.relays.cancel(parseId(id), { ownerToken });
+    else throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
   }
 
   #show(relay: StreamRelay, response: Response, after?: Head): void {

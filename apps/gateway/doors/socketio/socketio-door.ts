@@ -4,6 +4,8 @@ import type { Config } from '#config';
 import { CancelStream, CreateStream, type Head, JoinStream, LeaveStream, MeshError } from '#contracts';
 import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
+import { Admission } from '../../guard/admission.js';
+import { isOperator } from '../../guard/caller.js';
 import { Relays } from '../../relay/relays.js';
 import { Sessions } from '../../sessions/sessions.js';
 import { answer } from './answer.js';
@@ -21,6 +23,7 @@ export class SocketIoDoor {
   constructor(
     private readonly relays: Relays,
     private readonly sessions: Sessions,
+    private readonly admission: Admission,
     @Inject(CONFIG) config: Config,
   ) {
     this.#transport = new SocketIoTransport(config.gateway.limits.viewerBufferBytes);
@@ -87,7 +90,8 @@ export class SocketIoDoor {
       return {};
     });
     answer(socket, 'cancel', CancelStream, async ({ streamId, ownerToken }) => {
-      await this.relays.cancel(streamId, ownerToken);
+      const byOperator = isOperator(socket.data.caller) || this.admission.isOperatorKey(ownerToken);
+      await this.relays.cancel(streamId, byOperator ? 'operator' : { ownerToken });
       return {};
     });
     socket.on('disconnect', () => {
