@@ -8,14 +8,16 @@ import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { GUARD_PROVIDERS } from './guard/providers.js';
+import { Intake } from './intake.js';
 import { MeshView } from './mesh-view.js';
 import { MeshController } from './mesh.controller.js';
 import { Relays } from './relay/relays.js';
+import { SessionAnswers } from './sessions/session-answers.js';
 import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
   controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
-  providers: [...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor],
+  providers: [...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Intake, SessionAnswers, Sessions, SocketIoDoor],
 })
 export class GatewayModule {}

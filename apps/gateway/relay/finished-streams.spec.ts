@@ -48,7 +48,7 @@ async function failure(promise: Promise<unknown>): Promise<MeshError> {
 
 /** A stream that ended at `gateway` and that its producer has forgotten. */
 async function finished({ relays }: FakeGateway, last = DONE): Promise<FakeStream & { position: string; ownerToken: string }> {
-  const { id, ownerToken } = await relays.create({ prompt: 'x' });
+  const { id, ownerToken } = await relays.start({ prompt: 'x' });
   const stream = producer.stream(id);
   stream.say({ kind: 'thinking', text: 'hm' }, token('one '), token('🙂'), token('two'), last);
   const relay = await relays.get(id);
@@ -85,7 +85,7 @@ describe('finished streams', () => {
 
   it('once: of two gateways that hear the end one writes it', async () => {
     const [here, there] = [await open(), await open()];
-    const { id } = await here.relays.create({ prompt: 'x' });
+    const { id } = await here.relays.start({ prompt: 'x' });
     const viewers = [await here.watch(id), await there.watch(id)];
     producer.stream(id).say(token('a'), DONE);
     await eventually(() => viewers.every(({ ended }) => ended));

@@ -147,7 +147,7 @@ export class Relays implements OnApplicationBootstrap {
    * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+  async start({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
@@ -188,6 +188,12 @@ export class Relays implements OnApplicationBootstrap {
     await relay.comeTo(seen);
     const wasLetGo = relay.live && this.#relays.get(id) !== relay; // Nobody watched it meanwhile.
     return wasLetGo ? this.get(id) : relay;
+  }
+
+  /** The stream if it is here and has ended. */
+  ended(id: string): StreamRelay | undefined {
+    const relay = this.#relays.get(id);
+    return relay?.live ? undefined : relay;
   }
 
   #takeOver(id: string): Promise<StreamRelay> {

@@ -4,7 +4,7 @@
  * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type Ending, type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
 import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
 import { Audience, type Written } from './audience.js';
 import type { RelayStats } from './relay-stats.js';
@@ -74,7 +74,12 @@ export class StreamRelay {
   }
 
   get live(): boolean {
-    return this.#log.ending === undefined;
+    return this.ending === undefined;
+  }
+
+  /** How it ended; undefined while it lives. */
+  get ending(): Ending | undefined {
+    return this.#log.ending;
   }
 
   /** Memory that its content takes, in bytes, roughly. */

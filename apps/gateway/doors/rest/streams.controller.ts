@@ -8,10 +8,12 @@ import { CreateStream, type Head, MeshError, Position, StreamId, parseOrThrow } 
 import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
 import { callerOf, isOperator } from '../../guard/caller.js';
+import { Intake } from '../../intake.js';
 import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
+import { askerOf } from './asker.js';
 import { bearerOf } from './bearer.js';
 
 const RETRY_MS = 1_000;
@@ -23,6 +25,7 @@ export class StreamsController {
   readonly #bufferBytes: number;
 
   constructor(
+    private readonly intake: Intake,
     private readonly relays: Relays,
     @Inject(CONFIG) config: Config,
   ) {
@@ -35,7 +38,7 @@ export class StreamsController {
   async create(@Body({ schema: CreateStream }) generation: CreateStream, @Req() request: Request, @Res() response: Response): Promise<void> {
     const watches = request.accepts(['application/json', 'text/event-stream']) === 'text/event-stream';
     if (watches) this.relays.refuseIfCrowded(); // Before there is a stream that nobody would know of.
-    const created = await this.relays.create(generation, request.get('traceparent'));
+    const created = await this.intake.create(generation, askerOf(request));
     response.location(`/streams/${created.id}`);
     if (!watches) {
       response.status(201).json(created);

@@ -32,7 +32,7 @@ beforeAll(async () => {
   io = new Server(server);
   const { config, admission, connections, log } = guardParts({ gateway: { limits: { viewerBufferBytes: BUFFER_BYTES } } });
   guardSockets(io, admission, connections, log);
-  new SocketIoDoor(gateway.relays, gateway.sessions, admission, config).open(io);
+  new SocketIoDoor(gateway.intake, gateway.relays, gateway.sessions, admission, config).open(io);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });

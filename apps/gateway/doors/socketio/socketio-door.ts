@@ -6,6 +6,7 @@ import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
 import { Admission } from '../../guard/admission.js';
 import { isOperator } from '../../guard/caller.js';
+import { Intake } from '../../intake.js';
 import { Relays } from '../../relay/relays.js';
 import { Sessions } from '../../sessions/sessions.js';
 import { answer } from './answer.js';
@@ -21,6 +22,7 @@ export class SocketIoDoor {
   readonly #transport: SocketIoTransport;
 
   constructor(
+    private readonly intake: Intake,
     private readonly relays: Relays,
     private readonly sessions: Sessions,
     private readonly admission: Admission,
@@ -72,7 +74,7 @@ export class SocketIoDoor {
 
     answer(socket, 'chat', CreateStream, async (request) => {
       refuseTooMany();
-      const created = await this.relays.create(request);
+      const created = await this.intake.create(request, { caller: socket.data.caller });
       // The acknowledgement goes out first, so that the client knows the id before its first event.
       setImmediate(() => streams.watch(created.id));
       return created;

@@ -1,0 +1,62 @@
+/**
+ * The one way by which a generation becomes a stream, whatever door it came through: its size and its caller's share are
+ * judged here, and an answer that is known already is played back. relays.ts owns the streams themselves.
+ */
+import { Inject, Injectable } from '@nestjs/common';
+import type { Config } from '#config';
+import { type Counters, type CreateStream, type CreatedStream } from '#contracts';
+import { CONFIG } from '#runtime';
+import type { Caller } from './guard/caller.js';
+import { refuseOversized } from './guard/prompt-limits.js';
+import { Usage } from './guard/usage.js';
+import { Relays } from './relay/relays.js';
+import type { StreamRelay } from './relay/stream-relay.js';
+
+/** On whose behalf, as the request says. */
+export interface Asker {
+  readonly caller: Caller;
+  /** W3C trace context. */
+  readonly traceparent?: string | undefined;
+}
+
+@Injectable()
+export class Intake {
+  readonly #relays: Relays;
+  readonly #limits: Config['gateway']['limits'];
+  readonly #usage: Usage;
+  /** Told when a stream that came through here has ended. */
+  readonly #running = new Map<string, (relay: StreamRelay) => void>();
+
+  constructor(relays: Relays, @Inject(CONFIG) config: Config) {
+    this.#relays = relays;
+    this.#limits = config.gateway.limits;
+    this.#usage = new Usage(config.gateway.limits);
+    relays.onEnded((relay) => this.#ended(relay));
+  }
+
+  /** @throws MeshError `payload_too_large`, `too_many_requests`, and what a new stream throws; none exists then */
+  async create(request: CreateStream, { caller, traceparent }: Asker): Promise<CreatedStream> {
+    refuseOversized(request, this.#limits);
+    const release = this.#usage.begin(caller);
+    try {
+      const created = await this.#relays.start(request, traceparent);
+      this.#running.set(created.id, (relay) => release(countersOf(relay)));
+      const ended = this.#relays.ended(created.id);
+      if (ended) this.#ended(ended); // Before it could be noted.
+      return created;
+    } catch (thrown) {
+      release();
+      throw thrown;
+    }
+  }
+
+  #ended(relay: StreamRelay): void {
+    const settle = this.#running.get(relay.id);
+    this.#running.delete(relay.id);
+    settle?.(relay);
+  }
+}
+
+function countersOf(relay: StreamRelay): Counters | undefined {
+  return relay.ending?.kind === 'done' ? relay.ending.counters : undefined;
+}
