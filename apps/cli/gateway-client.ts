@@ -4,6 +4,7 @@ import { type EventSourceMessage, createParser } from 'eventsource-parser';
 import { Agent, type Response, fetch } from 'undici';
 import { z } from 'zod';
 import {
+  CacheStats,
   type CreateStream,
   CreatedStream,
   Delta,
@@ -67,6 +68,15 @@ export class GatewayClient {
 
   async hardware(): Promise<Hardware[]> {
     return (await this.#call('GET', '/hardware', undefined, z.object({ nodes: z.array(Hardware) }))).nodes;
+  }
+
+  async cacheStats(): Promise<CacheStats> {
+    return this.#call('GET', '/cache', undefined, CacheStats);
+  }
+
+  async clearCache(): Promise<void> {
+    const response = await this.#fetch('DELETE', '/cache', undefined);
+    if (!response.ok) throw await errorOf(response);
   }
 
   async pull(model: string): Promise<PullProgress> {

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
+import { cacheCommand } from './commands/cache.js';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { gpuCommand } from './commands/gpu.js';
@@ -23,6 +24,7 @@ const program = new Command('ollamesh')
   .addCommand(statusCommand())
   .addCommand(gpuCommand())
   .addCommand(keysCommand())
+  .addCommand(cacheCommand())
   .addCommand(devCommand());
 
 try {

@@ -1,5 +1,8 @@
 /** gateway: the only door for users. Relays streams to viewers; each door only translates. */
 import { Module } from '@nestjs/common';
+import { ModelDigests } from './cache/model-digests.js';
+import { ResponseCache } from './cache/response-cache.js';
+import { CacheController } from './doors/rest/cache.controller.js';
 import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
@@ -17,7 +20,7 @@ import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
-  providers: [...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Intake, SessionAnswers, Sessions, SocketIoDoor],
+  controllers: [MeshController, StreamsController, SessionsController, ModelsController, CacheController, MeshStateController, MetricsController, PageController],
+  providers: [...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, ResponseCache, ModelDigests, Intake, SessionAnswers, Sessions, SocketIoDoor],
 })
 export class GatewayModule {}

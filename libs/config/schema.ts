@@ -65,6 +65,18 @@ const GatewaySection = z.strictObject({
   trustedProxies: z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'is neither an IP address nor a range such as 10.0.0.0/8')).default([]),
   /** Whoever sends it as bearer token may cancel any stream. `ollamesh up` makes one and notes it in the run file. */
   operatorToken: z.string().min(16, 'must have 16 characters at least').optional(),
+  /** Answers that were given before are given again, at once: to requests that always get the same (temperature 0, or a seed), or that ask for it. */
+  cache: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      /** Memory for answers, in bytes; the least recently used go first. */
+      maxBytes: z.int().min(64 * 1024).default(64 * 1024 * 1024),
+      /** How long an answer is kept, in milliseconds. */
+      ttlMs: z.int().positive().default(3_600_000),
+      /** One key's answers are given to others as well. False: each key (or address) has its own. */
+      shared: z.boolean().default(false),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       /** Largest request body, in bytes. */

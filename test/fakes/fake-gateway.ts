@@ -1,5 +1,7 @@
 /** The relays of one gateway on a bus of their own, with a producer to drive and viewers to watch, without any door. */
 import { FinishedStreams } from '../../apps/gateway/relay/finished-streams.js';
+import { ModelDigests } from '../../apps/gateway/cache/model-digests.js';
+import { ResponseCache } from '../../apps/gateway/cache/response-cache.js';
 import { Intake } from '../../apps/gateway/intake.js';
 import { MeshView } from '../../apps/gateway/mesh-view.js';
 import { type RelayTimings, Relays } from '../../apps/gateway/relay/relays.js';
@@ -45,8 +47,9 @@ export interface FakeGatewayOptions {
 export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGateway {
   const { limits = {}, timings = STILL, kept = new FinishedStreams(undefined, 0, { warn: () => undefined }), sessionsIn = sessionBucket() } = options;
   const config = Config.parse({ gateway: { limits } });
-  const relays = new Relays(bus, new MeshView(bus), config, kept, { ...STILL, ...timings });
-  const intake = new Intake(relays, config);
+  const mesh = new MeshView(bus);
+  const relays = new Relays(bus, mesh, config, kept, { ...STILL, ...timings });
+  const intake = new Intake(relays, mesh, new ResponseCache(config), new ModelDigests(bus, mesh), config);
   const records = new SessionRecords(sessionsIn);
   const sessions = new Sessions(bus, new SessionAnswers(bus, relays, intake, records, config), records, config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
   sessions.onApplicationBootstrap();

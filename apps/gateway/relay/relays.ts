@@ -4,11 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
+import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
+import { Playbacks } from './playbacks.js';
 import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
@@ -62,6 +63,7 @@ export class Relays implements OnApplicationBootstrap {
   readonly #gone = new Set<string>();
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
+  readonly #playbacks: Playbacks;
   #writeCostMs = 0.01;
   #viewers = 0;
   /** Viewers of the stream that has most; as of the last tick where it lost some. */
@@ -83,6 +85,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#limits = config.gateway.limits;
     this.#timings = timings;
     this.#kept = kept;
+    this.#playbacks = new Playbacks(bus);
     this.#context = {
       bus,
       stats: this.stats,
@@ -174,6 +177,19 @@ export class Relays implements OnApplicationBootstrap {
       await this.#forget(relay);
       throw thrown;
     }
+  }
+
+  /** A stream that is over as it begins: an answer that was kept. To everyone who watches, here or elsewhere, it is like any other. */
+  playBack({ model, log }: { readonly model: string; readonly log: StoredLog }): CreatedStream {
+    this.#refuseIfClosing();
+    this.#makeRoom();
+    const id = randomBytes(18).toString('base64url');
+    const relay = new StreamRelay(this.#context, id, model, StreamLog.restore(log));
+    this.#relays.set(id, relay);
+    this.#finished(relay);
+    this.#keep(relay);
+    this.#playbacks.add(id, { model, log });
+    return { id, ownerToken: randomBytes(24).toString('base64url'), model };
   }
 
   /**
@@ -311,6 +327,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#relays.delete(relay.id);
     this.#silentTicks.delete(relay.id);
     this.#unwatchedTicks.delete(relay.id);
+    this.#playbacks.forget(relay.id);
     if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }

@@ -3,6 +3,7 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { Bus } from '#bus';
+import { ResponseCache } from '../../cache/response-cache.js';
 import { Relays } from '../../relay/relays.js';
 
 @ApiTags('mesh')
@@ -11,7 +12,7 @@ export class MetricsController {
   /** One per app: several apps may share this process. */
   readonly #registry = new Registry();
 
-  constructor(relays: Relays, bus: Bus) {
+  constructor(relays: Relays, bus: Bus, cache: ResponseCache) {
     const { stats } = relays;
     collectDefaultMetrics({ register: this.#registry });
     this.#gauge('ollamesh_streams', 'Streams of this gateway.', ['state'], (gauge) => {
@@ -35,6 +36,14 @@ export class MetricsController {
       [{ outcome: 'disconnected' }, stats.stalled],
     ]);
     this.#counter('ollamesh_relay_replays_total', 'Times a producer was asked for frames again.', [], () => [[{}, stats.replays]]);
+    this.#gauge('ollamesh_cache_entries', 'Answers in the response cache.', [], (gauge) => gauge.set(cache.stats.entries));
+    this.#gauge('ollamesh_cache_bytes', 'Memory that the response cache takes.', [], (gauge) => gauge.set(cache.stats.bytes));
+    this.#counter('ollamesh_cache_lookups_total', 'Generations by whether the response cache had the answer, or was not asked.', ['outcome'], () => [
+      [{ outcome: 'hit' }, cache.stats.hits],
+      [{ outcome: 'miss' }, cache.stats.misses],
+      [{ outcome: 'bypass' }, cache.stats.bypassed],
+    ]);
+    this.#counter('ollamesh_cache_evictions_total', 'Answers that made room for others.', [], () => [[{}, cache.stats.evicted]]);
     this.#counter('ollamesh_bus_invalid_messages_total', 'Messages refused because they were not what contracts say.', [], () => [[{}, bus.stats.invalidMessages]]);
     this.#counter('ollamesh_bus_failed_handlers_total', 'Event handlers that threw.', [], () => [[{}, bus.stats.failedHandlers]]);
     this.#counter('ollamesh_bus_reconnects_total', 'Times the bus was lost and came back.', [], () => [[{}, bus.stats.reconnects]]);

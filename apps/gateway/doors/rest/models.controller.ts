@@ -4,6 +4,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
 import { ModelName, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow } from '#contracts';
+import { ModelDigests } from '../../cache/model-digests.js';
 import { MeshView } from '../../mesh-view.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
@@ -15,6 +16,7 @@ export class ModelsController {
   constructor(
     private readonly bus: Bus,
     private readonly mesh: MeshView,
+    private readonly digests: ModelDigests,
   ) {}
 
   @Get()
@@ -46,7 +48,9 @@ export class ModelsController {
   @HttpCode(204)
   @ApiOperation({ summary: 'Remove a model' })
   async remove(@Query({ schema: NamedModel }) { model }: NamedModel): Promise<void> {
-    await this.bus.call(ModelsDelete, { model }, this.#there());
+    const there = this.#there();
+    await this.bus.call(ModelsDelete, { model }, there);
+    this.digests.forget(there.node);
   }
 
   #there(): { node: string } {

@@ -13,7 +13,7 @@ import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
-import { askerOf } from './asker.js';
+import { CACHE_HEADER, askerOf } from './asker.js';
 import { bearerOf } from './bearer.js';
 
 const RETRY_MS = 1_000;
@@ -38,7 +38,8 @@ export class StreamsController {
   async create(@Body({ schema: CreateStream }) generation: CreateStream, @Req() request: Request, @Res() response: Response): Promise<void> {
     const watches = request.accepts(['application/json', 'text/event-stream']) === 'text/event-stream';
     if (watches) this.relays.refuseIfCrowded(); // Before there is a stream that nobody would know of.
-    const created = await this.intake.create(generation, askerOf(request));
+    const { cache, ...created } = await this.intake.create(generation, askerOf(request));
+    response.setHeader(CACHE_HEADER, cache);
     response.location(`/streams/${created.id}`);
     if (!watches) {
       response.status(201).json(created);

@@ -74,7 +74,7 @@ export class SocketIoDoor {
 
     answer(socket, 'chat', CreateStream, async (request) => {
       refuseTooMany();
-      const created = await this.intake.create(request, { caller: socket.data.caller });
+      const { cache: _cache, ...created } = await this.intake.create(request, { caller: socket.data.caller });
       // The acknowledgement goes out first, so that the client knows the id before its first event.
       setImmediate(() => streams.watch(created.id));
       return created;
