@@ -1,5 +1,6 @@
 /** gateway: the only door for users. Relays streams to viewers; each door only translates. */
 import { Module } from '@nestjs/common';
+import { KnownAnswers } from './cache/known-answers.js';
 import { ModelDigests } from './cache/model-digests.js';
 import { ResponseCache } from './cache/response-cache.js';
 import { CacheController } from './doors/rest/cache.controller.js';
@@ -14,6 +15,10 @@ import { GUARD_PROVIDERS } from './guard/providers.js';
 import { Intake } from './intake.js';
 import { MeshView } from './mesh-view.js';
 import { MeshController } from './mesh.controller.js';
+import { Generations } from './observe/generations.js';
+import { HttpObserver } from './observe/http-observer.js';
+import { MeshMetrics } from './observe/mesh-metrics.js';
+import { RelayMetrics } from './observe/relay-metrics.js';
 import { Relays } from './relay/relays.js';
 import { SessionAnswers } from './sessions/session-answers.js';
 import { Sessions } from './sessions/sessions.js';
@@ -21,6 +26,6 @@ import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
   controllers: [MeshController, StreamsController, SessionsController, ModelsController, CacheController, MeshStateController, MetricsController, PageController],
-  providers: [...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, ResponseCache, ModelDigests, Intake, SessionAnswers, Sessions, SocketIoDoor],
+  providers: [...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, ResponseCache, ModelDigests, KnownAnswers, HttpObserver, Generations, RelayMetrics, MeshMetrics, Intake, SessionAnswers, Sessions, SocketIoDoor],
 })
 export class GatewayModule {}

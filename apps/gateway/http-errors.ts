@@ -58,8 +58,12 @@ export class HttpErrorFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const error = typed(thrown, this.bodyBytes);
-    if (error.code === 'internal') this.logger.error(thrown);
-    sendError(http.getRequest<Request>(), http.getResponse<Response>(), error);
+    const request = http.getRequest<Request>();
+    if (error.code === 'internal') {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.logger.event('error', error.message, { requestId: request.headers['x-request-id'], stack });
+    }
+    sendError(request, http.getResponse<Response>(), error);
   }
 }
 

@@ -4,15 +4,13 @@
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '#config';
-import { type CacheMode, type CacheOutcome, type Counters, type CreateStream, type CreatedStream } from '#contracts';
+import { type CacheMode, type CacheOutcome, type Counters, type CreateStream, type CreatedStream, MeshError } from '#contracts';
 import { CONFIG } from '#runtime';
-import { type CacheUse, cacheKey, cacheUse } from './cache/cache-key.js';
-import { ModelDigests } from './cache/model-digests.js';
-import { ResponseCache } from './cache/response-cache.js';
+import { KnownAnswers, type LookedUp } from './cache/known-answers.js';
 import type { Caller } from './guard/caller.js';
 import { refuseOversized } from './guard/prompt-limits.js';
 import { Usage } from './guard/usage.js';
-import { MeshView } from './mesh-view.js';
+import { Generations, type Observed } from './observe/generations.js';
 import { Relays } from './relay/relays.js';
 import type { StreamRelay } from './relay/stream-relay.js';
 
@@ -31,49 +29,46 @@ export interface TakenIn extends CreatedStream {
 @Injectable()
 export class Intake {
   readonly #relays: Relays;
-  readonly #mesh: MeshView;
-  readonly #cache: ResponseCache;
-  readonly #digests: ModelDigests;
-  readonly #config: Config['gateway'];
+  readonly #answers: KnownAnswers;
+  readonly #generations: Generations;
+  readonly #limits: Config['gateway']['limits'];
   readonly #usage: Usage;
   /** Told when a stream that came through here has ended. */
   readonly #running = new Map<string, (relay: StreamRelay) => void>();
 
-  constructor(relays: Relays, mesh: MeshView, cache: ResponseCache, digests: ModelDigests, @Inject(CONFIG) config: Config) {
+  constructor(relays: Relays, answers: KnownAnswers, generations: Generations, @Inject(CONFIG) config: Config) {
     this.#relays = relays;
-    this.#mesh = mesh;
-    this.#cache = cache;
-    this.#digests = digests;
-    this.#config = config.gateway;
+    this.#answers = answers;
+    this.#generations = generations;
+    this.#limits = config.gateway.limits;
     this.#usage = new Usage(config.gateway.limits);
     relays.onEnded((relay) => this.#ended(relay));
   }
 
   /** @throws MeshError `payload_too_large`, `too_many_requests`, and what a new stream throws; none exists then */
-  async create(request: CreateStream, asker: Asker): Promise<TakenIn> {
-    refuseOversized(request, this.#config.limits);
-    const node = this.#mesh.nodeForInference();
-    const use = this.#cache.enabled ? cacheUse(request, asker.cache) : { read: false, write: false };
-    const key = use.write ? await this.#keyOf(request, asker, node) : undefined;
-    if (use.read) {
-      const known = this.#cache.find(key);
-      if (known) return { ...this.#relays.playBack(known), cache: 'hit' };
-    } else this.#cache.bypass();
-    return { ...(await this.#start(request, asker, { node, use, key })), cache: use.write ? 'miss' : 'bypass' };
+  async create(request: CreateStream, { caller, traceparent, cache }: Asker): Promise<TakenIn> {
+    const observed = this.#generations.begin(traceparent);
+    try {
+      refuseOversized(request, this.#limits);
+      const known = await this.#answers.lookUp(request, caller.id, cache);
+      const created = known.answer ? this.#relays.playBack(known.answer) : await this.#start(request, caller, known, observed);
+      if (known.answer) observed.began(created.id, created.model, known.outcome);
+      return { ...created, cache: known.outcome };
+    } catch (thrown) {
+      observed.refused(MeshError.from(thrown).code);
+      throw thrown;
+    }
   }
 
-  async #start(request: CreateStream, asker: Asker, { node, use, key }: { node: string; use: CacheUse; key: string | undefined }): Promise<CreatedStream> {
-    const release = this.#usage.begin(asker.caller);
+  async #start(request: CreateStream, caller: Caller, known: LookedUp, observed: Observed): Promise<CreatedStream> {
+    const release = this.#usage.begin(caller);
     try {
-      const created = await this.#relays.start(request, asker.traceparent);
-      const { model } = created;
-      if (request.model === undefined) this.#digests.learnDefault(node, model);
+      const created = await this.#relays.start(request, observed.traceparent);
+      observed.began(created.id, created.model, known.outcome);
       this.#running.set(created.id, (relay) => {
         release(countersOf(relay));
-        if (!use.write) return;
-        // Whatever was taken for the default: it is kept under the model that did answer.
-        if (request.model !== undefined) this.#keep(key, relay);
-        else void this.#keyOf({ ...request, model }, asker, node).then((known) => this.#keep(known, relay));
+        known.keep(relay, created.model);
+        observed.ended(relay);
       });
       const ended = this.#relays.ended(created.id);
       if (ended) this.#ended(ended); // Before it could be noted.
@@ -82,18 +77,6 @@ export class Intake {
       release();
       throw thrown;
     }
-  }
-
-  /** @returns undefined where it is not known which model would answer */
-  async #keyOf({ model, whenUnwatched: _whenUnwatched, ...generation }: CreateStream, { caller }: Asker, node: string): Promise<string | undefined> {
-    const digest = await this.#digests.find(node, model);
-    if (digest === undefined) return undefined;
-    return cacheKey({ digest, scope: this.#config.cache.shared ? 'everybody' : caller.id, generation });
-  }
-
-  #keep(key: string | undefined, relay: StreamRelay): void {
-    const log = relay.stored();
-    if (key !== undefined && log) this.#cache.keep(key, { model: relay.model, log }, relay.bytes);
   }
 
   #ended(relay: StreamRelay): void {

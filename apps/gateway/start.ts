@@ -22,6 +22,7 @@ import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
 import { guardSockets } from './guard/socket-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
+import { HttpObserver } from './observe/http-observer.js';
 import { Relays } from './relay/relays.js';
 import { Sessions } from './sessions/sessions.js';
 import { STORAGE } from './storage.js';
@@ -48,6 +49,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   });
   app.disable('x-powered-by');
   const [admission, connections, security] = [app.get(Admission), app.get(OpenConnections), app.get(SecurityLog)];
+  app.use(app.get(HttpObserver).handler);
   app.use(siteGuard(config.gateway, (request) => reportForeign(request, admission, security)));
   app.use((_request: unknown, response: { setHeader(name: string, value: string): void }, next: () => void) => {
     response.setHeader('x-ollamesh', version); // Marks ours, so that no gateway takes another for an engine.

@@ -133,6 +133,14 @@ const BusSection = z.strictObject({
   root: SubjectToken.default('ollamesh'),
 });
 
+/** Of apps that run as processes of their own; the gateway tells its metrics at its own address. */
+const MetricsSection = z.strictObject({
+  /** Port of /metrics, /health and /ready; none if not set, 0 lets the system pick one. */
+  port: Port.optional(),
+  /** Whoever can reach it may read: there are no keys here. */
+  host: z.string().min(1).default('127.0.0.1'),
+});
+
 const LogSection = z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn') });
 
 export const Config = z.strictObject({
@@ -144,6 +152,7 @@ export const Config = z.strictObject({
   models: ModelsSection.prefault({}),
   gateway: GatewaySection.prefault({}),
   bus: BusSection.prefault({}),
+  metrics: MetricsSection.prefault({}),
   log: LogSection.prefault({}),
 });
 

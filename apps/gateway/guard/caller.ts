@@ -22,6 +22,11 @@ export function rememberCaller(request: IncomingMessage, caller: Caller): void {
   callers.set(request, caller);
 }
 
+/** Undefined for a request that was refused before it was known whose it is. */
+export function knownCallerOf(request: IncomingMessage): Caller | undefined {
+  return callers.get(request);
+}
+
 /** @throws TypeError for a request that did not come through the guard, which none does */
 export function callerOf(request: IncomingMessage): Caller {
   const caller = callers.get(request);

@@ -33,6 +33,7 @@ export function httpGuard(admission: Admission, connections: OpenConnections, lo
           reason: error.message,
           method: request.method,
           path: loggedPath(request.path),
+          requestId: String(request.headers['x-request-id'] ?? ''),
         });
       }
       sendError(request, response, error);

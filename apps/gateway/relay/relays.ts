@@ -145,6 +145,13 @@ export class Relays implements OnApplicationBootstrap {
     return { live: this.#relays.size - this.#endedAt.size, finished: this.#endedAt.size };
   }
 
+  /** Live streams that have no token yet, by what they wait for. */
+  get waiting(): { queued: number; loading: number } {
+    const waiting = { queued: 0, loading: 0 };
+    for (const { live, status } of this.#relays.values()) if (live && status) waiting[status.kind]++;
+    return waiting;
+  }
+
   /**
    * Starts a generation as a stream that lives on its own.
    * @param traceparent the requester's W3C trace context
