@@ -8,6 +8,8 @@ import type { View } from './view/start-up-view.js';
 
 export interface FoundMesh {
   readonly client: GatewayClient;
+  /** The data folder of a mesh of this user's; undefined for one that was named. */
+  readonly dataDir: string | undefined;
   /** Lets go of it: stops it if it was started for this command. */
   release(): Promise<void>;
 }
@@ -39,23 +41,27 @@ export async function findRunningMesh(options: FindOptions): Promise<GatewayClie
  */
 export async function findOrLaunchMesh(options: FindOptions, view: View): Promise<FoundMesh> {
   const running = await findRunningMesh(options);
-  if (running) return { client: running, release: async () => undefined };
+  const named = options.url ?? environment()['OLLAMESH_URL'];
+  if (running && named) return { client: running, dataDir: undefined, release: async () => undefined };
+  const loaded = await loadSettings(options);
+  const { dataDir } = loaded.config;
+  if (running) return { client: running, dataDir, release: async () => undefined };
   const { launchMesh } = await import('./launch.js'); // Loads every app; a command that finds a mesh needs none of them.
-  const mesh = await launchMesh({ loaded: await loadSettings(options), view, logFormat: 'line' });
-  return { client: new GatewayClient(mesh.url, mesh.operatorToken), release: () => mesh.close() };
+  const mesh = await launchMesh({ loaded, view, logFormat: 'line' });
+  return { client: new GatewayClient(mesh.url, mesh.operatorToken), dataDir, release: () => mesh.close() };
 }
 
 /**
  * Waits until an engine answers; models may still be missing.
  * @throws MeshError `engine_unavailable` when it failed, or stays away; `unauthorized`, `forbidden`
  */
-export async function engineAnswering(client: GatewayClient, timeoutMs: number): Promise<string> {
+export async function engineAnswering(client: GatewayClient, timeoutMs: number): Promise<void> {
   const until = performance.now() + timeoutMs;
   let last = 'it has not said anything yet';
   while (performance.now() < until) {
     try {
       for (const { state, reason, url } of await client.engines()) {
-        if (url !== undefined) return url;
+        if (url !== undefined) return;
         last = `it is ${state}: ${reason}`;
       }
     } catch (thrown) {

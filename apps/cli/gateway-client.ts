@@ -58,6 +58,13 @@ export class GatewayClient {
     }
   }
 
+  /** True when the gateway would not let this client generate for want of a key. */
+  async asksForKeys(): Promise<boolean> {
+    const response = await this.#fetch('GET', '/models', undefined);
+    await response.body?.cancel();
+    return response.status === 401;
+  }
+
   async models(): Promise<Model[]> {
     return (await this.#call('GET', '/models', undefined, z.object({ models: z.array(Model) }))).models;
   }

@@ -210,6 +210,17 @@ describe('API keys', () => {
     expect((await ollamesh(['models'], { env: remote })).stderr).toContain('This takes an API key');
   });
 
+  it('dev: where keys are asked for, the command gets one of its own, which ends with it', async () => {
+    const ask = `fetch(process.env.OLLAMESH_URL + '/streams', { method: 'POST', headers: { authorization: 'Bearer ' + process.env.OPENAI_API_KEY }, body: '{"prompt":"What is NATS?"}' })
+      .then((response) => console.log(response.status, process.env.OPENAI_API_KEY === process.env.OLLAMESH_API_KEY, process.env.OPENAI_API_KEY))`;
+    const { stdout, stderr } = await ollamesh(['dev', '--', process.execPath, '-e', ask], { env: { OLLAMESH_DATA_DIR: dataDir } });
+    const [status, same, key = ''] = stdout.trim().split(' ');
+    expect([status, same]).toEqual(['201', 'true']);
+    expect(stderr).not.toContain(key);
+    expect(await keys(dataDir, ['list'])).not.toContain('ollamesh dev');
+    await until('it is forgotten', async () => (await asked('GET', '/models', bearer(key))).status === 401);
+  });
+
   it('the security log: says who was refused what, and holds no key', () => {
     expect(mesh.program.stderr).toContain('"security":"unauthorized"');
     expect(mesh.program.stderr).toContain('"security":"forbidden"');

@@ -34,9 +34,14 @@ function asksSomething({ messages, prompt }: Generation): boolean {
   return messages !== undefined || (prompt ?? '') !== '';
 }
 
-/** `keepAlive` changes no answer. The order of options means nothing; that of a schema's or tool's fields may. */
-export function cacheKey({ digest, scope, generation: { messages, prompt, system, options = {}, think, format, tools } }: Asked): string {
-  const sorted = Object.entries(options).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const all = JSON.stringify([digest, scope, messages ?? null, prompt ?? null, system ?? null, sorted, think ?? null, format ?? null, tools ?? null]);
+/** Everything that is asked counts but `keepAlive`, which changes no answer. The order of options means nothing; that of a schema's or tool's fields may. */
+export function cacheKey({ digest, scope, generation: { keepAlive: _keepAlive, options = {}, ...asked } }: Asked): string {
+  const all = JSON.stringify([digest, scope, sorted(asked), sorted(options)]);
   return createHash('sha256').update(all).digest('base64url');
+}
+
+function sorted(fields: object): [string, unknown][] {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
 }

@@ -1,11 +1,18 @@
 /** How large what a model is asked may be, whatever the door. Pure. */
-import { type Generation, MeshError } from '#contracts';
+import { MeshError } from '#contracts';
 import type { Config } from '#config';
+
+/** What of a request counts. */
+export interface Sized {
+  readonly messages?: readonly { readonly content: string; readonly thinking?: string | undefined; readonly images?: readonly string[] | undefined }[] | undefined;
+  readonly prompt?: string | undefined;
+  readonly system?: string | undefined;
+}
 
 type Limits = Pick<Config['gateway']['limits'], 'promptBytes' | 'images' | 'imageBytes'>;
 
 /** @throws MeshError `payload_too_large` that names the limit, and the image that exceeds it */
-export function refuseOversized({ messages = [], prompt = '', system = '' }: Pick<Generation, 'messages' | 'prompt' | 'system'>, limits: Limits): void {
+export function refuseOversized({ messages = [], prompt = '', system = '' }: Sized, limits: Limits): void {
   let bytes = Buffer.byteLength(prompt) + Buffer.byteLength(system);
   let images = 0;
   for (const [index, message] of messages.entries()) {
