@@ -4,6 +4,9 @@ import type { Request, Response } from 'express';
 import { type ErrorCode, MeshError } from '#contracts';
 import { Logger } from '#runtime';
 import { errorShape } from './doors/error-shapes.js';
+import { knownCallerOf } from './guard/caller.js';
+import { loggedPath } from './guard/logged-path.js';
+import type { SecurityLog } from './guard/security-log.js';
 
 const STATUS: Record<ErrorCode, number> = {
   invalid_request: 400,
@@ -53,6 +56,7 @@ export class HttpErrorFilter implements ExceptionFilter {
     private readonly logger: Logger,
     /** Largest request body, told to whoever exceeds it. */
     private readonly bodyBytes: number,
+    private readonly security: SecurityLog,
   ) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
@@ -63,7 +67,21 @@ export class HttpErrorFilter implements ExceptionFilter {
       const stack = thrown instanceof Error ? thrown.stack : undefined;
       this.logger.event('error', error.message, { requestId: request.headers['x-request-id'], stack });
     }
+    if (error.code === 'forbidden') this.#report(request, error); // Somebody tries tokens of streams or sessions.
     sendError(request, http.getResponse<Response>(), error);
+  }
+
+  #report(request: Request, { message }: MeshError): void {
+    const caller = knownCallerOf(request);
+    const { method, path, headers } = request;
+    this.security.report('forbidden', {
+      caller: caller?.id ?? 'unknown',
+      address: caller?.address ?? '',
+      reason: message,
+      method,
+      path: loggedPath(path),
+      requestId: String(headers['x-request-id'] ?? ''),
+    });
   }
 }
 

@@ -15,7 +15,8 @@ import { GatewayModule } from './app.module.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
 import { Admission } from './guard/admission.js';
-import { cameOf, httpGuard, loggedPath } from './guard/http-guard.js';
+import { cameOf, httpGuard } from './guard/http-guard.js';
+import { loggedPath } from './guard/logged-path.js';
 import { OpenConnections } from './guard/open-connections.js';
 import { SecurityLog } from './guard/security-log.js';
 import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
@@ -59,7 +60,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   // Clients send JSON under any content type, `curl -d` above all.
   app.useBodyParser('json', { type: () => true, limit: config.gateway.limits.bodyBytes });
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
-  app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes));
+  app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes, security));
   documentApi(app, version);
   app.connectMicroservice<MicroserviceOptions>({ strategy: new BusTransport(bus) });
   await app.startAllMicroservices();

@@ -1,5 +1,7 @@
 /** What each path of every door demands; spelled otherwise it demands no less. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
+import { ROOT } from '../../../test/support/program.js';
 import { demandOf, demandOfEvent } from './demands.js';
 
 describe('demands', () => {
@@ -23,7 +25,14 @@ describe('demands', () => {
     ['GET', '/streams/x', false], ['POST', '/models/pull', false], ['GET', '/v1/models', false], ['POST', '/api/show', false],
   ])('%s %s makes a model work: %s', (method, path, expected) => expect(demandOf(method, path).inference === true).toBe(expected));
 
-  it.each([['chat', 'chat', true], ['say', 'token', true], ['createSession', 'chat', false], ['join', 'token', false], ['nosuch', 'token', false]])('event %s: %s', (event, scope, inference) => {
+  it.each([['chat', 'chat', true], ['say', 'token', true], ['createSession', 'chat', false], ['join', 'token', false], ['leave', 'token', false], ['cancel', 'token', false], ['closeSession', 'token', false], ['nosuch', 'operator', false]])('event %s: %s', (event, scope, inference) => {
     expect({ scope: demandOfEvent(event).scope, inference: demandOfEvent(event).inference === true }).toEqual({ scope, inference });
+  });
+
+  it('events: every one that clients may send is known', () => {
+    const [, map = ''] = /interface ClientToServerEvents \{([\s\S]*?)\n\}/.exec(readFileSync(`${ROOT}libs/contracts/socket-events.ts`, 'utf8')) ?? [];
+    const events = [...map.matchAll(/^ {2}(\w+)\(/gm)].map(([, event = '']) => event);
+    expect(events).toContain('joinSession');
+    expect(events.filter((event) => demandOfEvent(event).scope === 'operator' && !/pull/i.test(event))).toEqual([]);
   });
 });

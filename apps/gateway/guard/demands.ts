@@ -1,5 +1,5 @@
 /** What each request demands of its caller, for every door in one table; what is not in it demands most. Pure; admission.ts enforces it. */
-import type { ClientToServerEvents, KeyScope } from '#contracts';
+import type { KeyScope } from '#contracts';
 
 export interface Demand {
   /** The scope it takes. `open`: none. `token`: none either, but the request's own proof: a stream's id or owner token, a session's token. */
@@ -45,9 +45,16 @@ export function demandOf(method: string, path: string): Demand {
   return RULES.find(([methods, pattern]) => (methods === 'any' || methods === kind) && pattern.test(path))?.[2] ?? MANAGE;
 }
 
-const EVENTS: Partial<Record<keyof ClientToServerEvents, Demand>> = { chat: INFERENCE, createSession: CHAT, say: { scope: 'token', inference: true } };
+/** Over Socket.IO: what brings a stream's id or token, or a session's, and what does not. */
+const EVENTS: ReadonlyMap<string, Demand> = new Map([
+  ...['join', 'leave', 'cancel'].map((event) => [event, TOKEN] as const),
+  ...['joinSession', 'leaveSession', 'stopAnswer', 'updateSession', 'addMember', 'removeMember', 'addLink', 'revokeLink', 'closeSession'].map((event) => [event, TOKEN] as const),
+  ['say', { scope: 'token', inference: true }],
+  ['chat', INFERENCE],
+  ['createSession', CHAT],
+  ['watchPulls', WATCH],
+]);
 
-/** Of a request over Socket.IO: the others bring a stream's id or a session's token. */
 export function demandOfEvent(event: string): Demand {
-  return EVENTS[event as keyof ClientToServerEvents] ?? TOKEN;
+  return EVENTS.get(event) ?? MANAGE;
 }

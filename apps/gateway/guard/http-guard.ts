@@ -8,6 +8,7 @@ import type { Admission } from './admission.js';
 import type { Came } from './address.js';
 import { rememberCaller } from './caller.js';
 import { demandOf } from './demands.js';
+import { loggedPath } from './logged-path.js';
 import type { OpenConnections } from './open-connections.js';
 import { rateLimitHeaders } from './rate-limits.js';
 import type { SecurityEvent, SecurityLog } from './security-log.js';
@@ -45,11 +46,6 @@ export function httpGuard(admission: Admission, connections: OpenConnections, lo
 
 export function cameOf(request: IncomingMessage): Came {
   return { remote: request.socket.remoteAddress, forwardedFor: request.headers['x-forwarded-for'] };
-}
-
-/** A path as it may be logged: ids and tokens are rights of whoever has them. */
-export function loggedPath(path: string): string {
-  return path.replace(/[A-Za-z0-9_-]{16,}/g, ':id');
 }
 
 /** The API key in `Authorization` or, where that has another token, in `X-Api-Key`. */

@@ -6,8 +6,8 @@ import type { NextFunction, Request, Response } from 'express';
 import type { Counter, Histogram } from 'prom-client';
 import { Bus, type Tracer } from '#bus';
 import { AppMetrics, Logger } from '#runtime';
-import { loggedPath } from '../guard/http-guard.js';
 import { knownCallerOf } from '../guard/caller.js';
+import { loggedPath } from '../guard/logged-path.js';
 
 /** What a client may call its request: nothing that could say something else in a log or header. */
 const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/;
