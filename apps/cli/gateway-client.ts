@@ -58,11 +58,11 @@ export class GatewayClient {
     }
   }
 
-  /** True when the gateway would not let this client generate for want of a key. */
-  async asksForKeys(): Promise<boolean> {
+  /** True when the gateway lets this client in, with its key or without one. */
+  async isLetIn(): Promise<boolean> {
     const response = await this.#fetch('GET', '/models', undefined);
     await response.body?.cancel();
-    return response.status === 401;
+    return response.status !== 401 && response.status !== 429;
   }
 
   async models(): Promise<Model[]> {

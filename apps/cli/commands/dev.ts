@@ -27,7 +27,7 @@ async function dev([program = '', ...args]: string[], options: FindOptions & { f
   let forget = async () => {};
   try {
     await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
-    const lent = mesh.dataDir !== undefined && (await new GatewayClient(mesh.client.url).asksForKeys()) ? await lendKey(keyFileIn(mesh.dataDir), mesh.client.url) : undefined;
+    const lent = mesh.dataDir !== undefined && !(await new GatewayClient(mesh.client.url).isLetIn()) ? await lendKey(keyFileIn(mesh.dataDir), mesh.client.url) : undefined;
     if (lent) forget = lent.forget;
     const key = lent?.key ?? environment()['OLLAMESH_API_KEY'];
     const { env, report } = injected(environment(), variablesFor(mesh.client.url, key || undefined), options.force === true);
@@ -78,6 +78,8 @@ function shown(name: string, value = ''): string {
 
 /** How long the gateway may take to hear of a key, in milliseconds. */
 const KEY_PATIENCE_MS = 5_000;
+/** Each look with a key that is not known yet counts as a wrong one. */
+const KEY_POLL_MS = 200;
 /** Should this process die, its key ends by itself. */
 const KEY_LIFE_MS = 30 * 86_400_000;
 
@@ -90,7 +92,7 @@ async function lendKey(file: string, url: string): Promise<{ key: string; forget
   const forget = () => changeKeys(file, (keys) => keys.filter((key) => key.id !== id));
   const client = new GatewayClient(url, text);
   try {
-    for (const until = performance.now() + KEY_PATIENCE_MS; await client.asksForKeys(); await sleep(50)) {
+    for (const until = performance.now() + KEY_PATIENCE_MS; !(await client.isLetIn()); await sleep(KEY_POLL_MS)) {
       if (performance.now() > until) throw new MeshError('unavailable', `The gateway at ${url} has not taken notice of a new key in ${file}. Is that its data folder?`);
     }
   } catch (thrown) {

@@ -15,7 +15,7 @@ import { isLoopbackHost } from './open-network.js';
 import { type Allowance, RateLimit } from './rate-limits.js';
 
 /** Wrong keys that one address may show in a minute: enough for a mistake, too few to keep this process busy. */
-const WRONG_KEYS_PER_MINUTE = 30;
+const WRONG_KEYS_PER_MINUTE = 120;
 const UNKNOWN_KEY = 'This API key is not one of this gateway.';
 const NOTHING: ReadonlySet<KeyScope> = new Set();
 const EVERYTHING: ReadonlySet<KeyScope> = new Set(KeyScope.options);
