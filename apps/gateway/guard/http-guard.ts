@@ -23,7 +23,8 @@ export function httpGuard(admission: Admission, connections: OpenConnections, lo
       who = caller;
       response.set(rateLimitHeaders(admission.admit(caller, demandOf(request.method, request.path))));
       rememberCaller(request, caller);
-      response.once('close', connections.add(caller, () => response.destroy()));
+      // What is about to be answered may be; what goes on by itself is cut, now or at the next look.
+      response.once('close', connections.add(caller, () => response.headersSent && response.destroy()));
     } catch (thrown) {
       const error = MeshError.from(thrown);
       const address = admission.addressOf(cameOf(request));

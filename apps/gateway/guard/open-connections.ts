@@ -10,7 +10,7 @@ const CHECK_MS = 1_000;
 @Injectable()
 export class OpenConnections implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #admission: Admission;
-  readonly #open = new Map<string, { readonly caller: Caller; readonly cuts: Set<() => void> }>();
+  readonly #open = new Map<string, { readonly caller: Caller; readonly cuts: Set<() => unknown> }>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(admission: Admission, ring: KeyRing) {
@@ -27,7 +27,7 @@ export class OpenConnections implements OnApplicationBootstrap, OnApplicationShu
   }
 
   /** Calls `cut` when the caller's key ends. @returns what to call when the connection has ended by itself */
-  add(caller: Caller, cut: () => void): () => void {
+  add(caller: Caller, cut: () => unknown): () => void {
     const { keyId } = caller;
     if (keyId === undefined) return () => undefined;
     const open = this.#open.get(keyId) ?? { caller, cuts: new Set() };
