@@ -20,7 +20,7 @@ import { loggedPath } from './guard/logged-path.js';
 import { OpenConnections } from './guard/open-connections.js';
 import { SecurityLog } from './guard/security-log.js';
 import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
-import { guardSockets } from './guard/socket-guard.js';
+import { guardSockets, mayConnect } from './guard/socket-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
 import { HttpObserver } from './observe/http-observer.js';
@@ -70,7 +70,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   const io: MeshServer = new Server(server, {
     serveClient: false,
     maxHttpBufferSize: MAX_SOCKET_MESSAGE_BYTES,
-    allowRequest: (request, decide) => decide(null, isAllowed(request, config.gateway)),
+    allowRequest: (request, decide) => decide(null, isAllowed(request, config.gateway) && mayConnect(request, admission)),
     cors: (request, decide) => decide(null, { origin: isAllowed(request as IncomingMessage, config.gateway) }),
   });
   io.engine.use(handshakeGuard(config.gateway));

@@ -48,6 +48,16 @@ export function guardSockets(server: MeshServer, admission: Admission, connectio
   });
 }
 
+/** Counts a connection before there is one: until it says who it is, it is its address's. @returns false beyond the limit */
+export function mayConnect(request: IncomingMessage, admission: Admission): boolean {
+  try {
+    admission.admit(admission.identify({ came: cameOf(request), credentials: [] }), { scope: 'open' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function credentialsOf({ handshake: { auth, headers } }: MeshSocket): string[] {
   const { key } = auth as { key?: unknown };
   return [key, bearerOf(headers.authorization)].filter((text) => typeof text === 'string' && text !== '') as string[];
