@@ -3,6 +3,15 @@ import { Module } from '@nestjs/common';
 import { KnownAnswers } from './cache/known-answers.js';
 import { ModelDigests } from './cache/model-digests.js';
 import { ResponseCache } from './cache/response-cache.js';
+import { AiSdkController } from './doors/ai-sdk/ai-sdk.controller.js';
+import { Chats } from './doors/ai-sdk/chats.js';
+import { DoorStreams } from './doors/door-streams.js';
+import { Embeddings } from './doors/embeddings.js';
+import { MeshModels } from './doors/mesh-models.js';
+import { EnginePassage } from './doors/ollama/engine-passage.js';
+import { OllamaElsewhereController, OllamaManagementController } from './doors/ollama/management.controller.js';
+import { OllamaController } from './doors/ollama/ollama.controller.js';
+import { OpenAiController, OpenAiElsewhereController } from './doors/openai/openai.controller.js';
 import { CacheController } from './doors/rest/cache.controller.js';
 import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
@@ -25,7 +34,16 @@ import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, SessionsController, ModelsController, CacheController, MeshStateController, MetricsController, PageController],
-  providers: [...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, ResponseCache, ModelDigests, KnownAnswers, HttpObserver, Generations, RelayMetrics, MeshMetrics, Intake, SessionAnswers, Sessions, SocketIoDoor],
+  controllers: [
+    OpenAiController, OpenAiElsewhereController,
+    OllamaController, OllamaManagementController, OllamaElsewhereController,
+    AiSdkController,
+    MeshController, StreamsController, SessionsController, ModelsController, CacheController, MeshStateController, MetricsController, PageController,
+  ],
+  providers: [
+    ...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Sessions, SessionAnswers, SocketIoDoor,
+    Intake, ResponseCache, ModelDigests, KnownAnswers, HttpObserver, Generations, RelayMetrics, MeshMetrics,
+    DoorStreams, Embeddings, EnginePassage, MeshModels, Chats,
+  ],
 })
 export class GatewayModule {}

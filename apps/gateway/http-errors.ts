@@ -1,53 +1,32 @@
-/** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, all in one shape. */
+/** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, each in the shape of the door it came through. */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { type ErrorCode, MeshError } from '#contracts';
+import { ApiError } from '#ollama-wire';
+import { MeshError } from '#contracts';
 import { Logger } from '#runtime';
-import { errorShape } from './doors/error-shapes.js';
+import { isOllamaPath, sendOllamaError } from './doors/ollama/errors.js';
+import { isOpenAiPath, sendOpenAiError } from './doors/openai/errors.js';
+import { retryAfterMs, statusOf } from './error-table.js';
 import { knownCallerOf } from './guard/caller.js';
 import { loggedPath } from './guard/logged-path.js';
 import type { SecurityLog } from './guard/security-log.js';
 
-const STATUS: Record<ErrorCode, number> = {
-  invalid_request: 400,
-  unauthorized: 401,
-  forbidden: 403,
-  not_found: 404,
-  model_not_found: 404,
-  stream_not_found: 404,
-  session_not_found: 404,
-  session_busy: 409,
-  limit_reached: 409,
-  stream_gone: 410,
-  payload_too_large: 413,
-  too_many_requests: 429,
-  cancelled: 499,
-  internal: 500,
-  pull_failed: 502,
-  engine_error: 502,
-  engine_eof: 502,
-  unavailable: 503,
-  engine_unavailable: 503,
-  engine_busy: 503,
-  producer_lost: 503,
-  deadline_exceeded: 504,
-};
-
-export function statusOf(code: ErrorCode): number {
-  return STATUS[code];
-}
-
-/** Answers with `error`, in the shape of the door that was asked. No effect beyond ending it on an answer that has begun. */
-export function sendError(request: Request, response: Response, error: MeshError): void {
-  if (response.headersSent) {
+/** Answers with `error`, in the shape of the door that was asked, whether or not that has seen the request. An answer that has begun is cut. */
+export function sendError({ path }: Request, response: Response, error: ApiError | MeshError): void {
+  if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const status = STATUS[error.code];
-  const retryAfterMs = error.details?.['retryAfterMs'];
-  if (typeof retryAfterMs === 'number') response.setHeader('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1_000))));
-  if (status === 401) response.setHeader('www-authenticate', 'Bearer realm="ollamesh"');
-  response.status(status).json(errorShape(request.path)(error, status));
+  if (error instanceof MeshError && error.code === 'unauthorized') response.setHeader('www-authenticate', 'Bearer realm="ollamesh"');
+  if (isOllamaPath(path)) sendOllamaError(response, error);
+  else if (isOpenAiPath(path)) sendOpenAiError(response, error);
+  else sendOurs(response, MeshError.from(error));
+}
+
+function sendOurs(response: Response, error: MeshError): void {
+  const waitMs = retryAfterMs(error);
+  if (waitMs !== undefined && error.details?.['retryAfterMs'] !== undefined) response.setHeader('retry-after', Math.max(1, Math.ceil(waitMs / 1_000)));
+  response.status(statusOf(error.code)).json({ error: error.toJSON() });
 }
 
 @Catch()
@@ -61,13 +40,13 @@ export class HttpErrorFilter implements ExceptionFilter {
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
-    const error = typed(thrown, this.bodyBytes);
     const request = http.getRequest<Request>();
-    if (error.code === 'internal') {
+    const error = thrown instanceof ApiError ? thrown : typed(thrown, this.bodyBytes);
+    if (error instanceof MeshError && error.code === 'internal') {
       const stack = thrown instanceof Error ? thrown.stack : undefined;
       this.logger.event('error', error.message, { requestId: request.headers['x-request-id'], stack });
     }
-    if (error.code === 'forbidden') this.#report(request, error); // Somebody tries tokens of streams or sessions.
+    if (error instanceof MeshError && error.code === 'forbidden') this.#report(request, error); // Somebody tries tokens of streams or sessions.
     sendError(request, http.getResponse<Response>(), error);
   }
 

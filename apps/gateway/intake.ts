@@ -4,7 +4,7 @@
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '#config';
-import { type CacheMode, type CacheOutcome, type Counters, type CreateStream, type CreatedStream, MeshError } from '#contracts';
+import { type CacheMode, type CacheOutcome, type Counters, type CreatedStream, MeshError, type StreamRequest } from '#contracts';
 import { CONFIG } from '#runtime';
 import { KnownAnswers, type LookedUp } from './cache/known-answers.js';
 import type { Caller } from './guard/caller.js';
@@ -20,6 +20,8 @@ export interface Asker {
   /** W3C trace context. */
   readonly traceparent?: string | undefined;
   readonly cache?: CacheMode | undefined;
+  /** How long its stream may be unwatched that ends then, unless that is as everywhere. */
+  readonly unwatchedGraceMs?: number;
 }
 
 export interface TakenIn extends CreatedStream {
@@ -46,12 +48,12 @@ export class Intake {
   }
 
   /** @throws MeshError `payload_too_large`, `too_many_requests`, and what a new stream throws; none exists then */
-  async create(request: CreateStream, { caller, traceparent, cache }: Asker): Promise<TakenIn> {
+  async create(request: StreamRequest, { caller, traceparent, cache, unwatchedGraceMs }: Asker): Promise<TakenIn> {
     const observed = this.#generations.begin(traceparent);
     try {
       refuseOversized(request, this.#limits);
       const known = await this.#answers.lookUp(request, caller.id, cache);
-      const created = known.answer ? this.#relays.playBack(known.answer) : await this.#start(request, caller, known, observed);
+      const created = known.answer ? this.#relays.playBack(known.answer) : await this.#start(request, { caller, ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) }, known, observed);
       if (known.answer) observed.began(created.id, created.model, known.outcome);
       return { ...created, cache: known.outcome };
     } catch (thrown) {
@@ -60,10 +62,10 @@ export class Intake {
     }
   }
 
-  async #start(request: CreateStream, caller: Caller, known: LookedUp, observed: Observed): Promise<CreatedStream> {
+  async #start(request: StreamRequest, { caller, ...options }: Pick<Asker, 'caller' | 'unwatchedGraceMs'>, known: LookedUp, observed: Observed): Promise<CreatedStream> {
     const release = this.#usage.begin(caller);
     try {
-      const created = await this.#relays.start(request, observed.traceparent);
+      const created = await this.#relays.start(request, { traceparent: observed.traceparent, ...options });
       observed.began(created.id, created.model, known.outcome);
       this.#running.set(created.id, (relay) => {
         release(countersOf(relay));

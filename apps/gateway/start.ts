@@ -12,6 +12,7 @@ import { BusTransport, type Storage } from '#bus';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
+import { readBodies } from './doors/bodies.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
 import { Admission } from './guard/admission.js';
@@ -57,8 +58,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     next();
   });
   app.use(httpGuard(admission, connections, security));
-  // Clients send JSON under any content type, `curl -d` above all.
-  app.useBodyParser('json', { type: () => true, limit: config.gateway.limits.bodyBytes });
+  readBodies(app, config.gateway.limits.bodyBytes);
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes, security));
   documentApi(app, version);

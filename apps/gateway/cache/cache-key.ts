@@ -1,6 +1,6 @@
 /** Which requests have an answer that can be known, and what makes two of them the same. Pure. */
 import { createHash } from 'node:crypto';
-import type { CacheMode, Generation } from '#contracts';
+import type { CacheMode, EngineGeneration } from '#contracts';
 
 /** What an answer depends on, and who may have it. */
 export interface Asked {
@@ -8,7 +8,7 @@ export interface Asked {
   readonly digest: string;
   /** Whose answers these are; the same for everybody where they are shared. */
   readonly scope: string;
-  readonly generation: Generation;
+  readonly generation: EngineGeneration;
 }
 
 /** How a request is to be treated. */
@@ -18,20 +18,20 @@ export interface CacheUse {
 }
 
 /** @param mode what the request asks for itself; without it, only what always gets the same answer is looked up */
-export function cacheUse(generation: Generation, mode: CacheMode | undefined): CacheUse {
+export function cacheUse(generation: EngineGeneration, mode: CacheMode | undefined): CacheUse {
   if (mode === 'off' || !asksSomething(generation)) return { read: false, write: false };
   if (mode === undefined && !isDeterministic(generation)) return { read: false, write: false };
   return { read: mode !== 'refresh', write: true };
 }
 
 /** Without a choice among tokens, or with one that is always the same. */
-function isDeterministic({ options = {} }: Generation): boolean {
+function isDeterministic({ options = {} }: EngineGeneration): boolean {
   return options.temperature === 0 || options.seed !== undefined;
 }
 
-/** An empty prompt loads or unloads a model: that is done for what it does. */
-function asksSomething({ messages, prompt }: Generation): boolean {
-  return messages !== undefined || (prompt ?? '') !== '';
+/** No message, or an empty prompt, loads or unloads a model: that is done for what it does. */
+function asksSomething({ messages, prompt }: EngineGeneration): boolean {
+  return (messages?.length ?? 0) > 0 || (prompt ?? '') !== '';
 }
 
 /** Everything that is asked counts but `keepAlive`, which changes no answer. The order of options means nothing; that of a schema's or tool's fields may. */

@@ -1,7 +1,7 @@
 /** Finds the answer of a request that was answered before, and keeps those to come; cache-key.ts says what is the same, response-cache.ts holds it. */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '#config';
-import type { CacheMode, CacheOutcome, CreateStream } from '#contracts';
+import type { CacheMode, CacheOutcome, StreamRequest } from '#contracts';
 import { CONFIG } from '#runtime';
 import { MeshView } from '../mesh-view.js';
 import type { StreamRelay } from '../relay/stream-relay.js';
@@ -35,7 +35,7 @@ export class KnownAnswers {
    * @param caller whose answers count, unless all share theirs
    * @param mode what the request asks for itself
    */
-  async lookUp(request: CreateStream, caller: string, mode: CacheMode | undefined): Promise<LookedUp> {
+  async lookUp(request: StreamRequest, caller: string, mode: CacheMode | undefined): Promise<LookedUp> {
     const node = this.#mesh.nodeForInference();
     const scope = this.#isShared ? 'everybody' : caller;
     const use = this.#cache.enabled ? cacheUse(request, mode) : { read: false, write: false };
@@ -54,7 +54,7 @@ export class KnownAnswers {
   }
 
   /** @returns undefined where it is not known which model would answer */
-  async #keyOf({ model, whenUnwatched: _whenUnwatched, ...generation }: CreateStream, scope: string, node: string): Promise<string | undefined> {
+  async #keyOf({ model, whenUnwatched: _whenUnwatched, ...generation }: StreamRequest, scope: string, node: string): Promise<string | undefined> {
     const digest = await this.#digests.find(node, model);
     return digest === undefined ? undefined : cacheKey({ digest, scope, generation });
   }

@@ -11,7 +11,7 @@ const APP_SCHEMES = new Set(['app:', 'file:', 'tauri:', 'vscode-webview:', 'vsco
 const LOCAL_NAMES = /^(localhost|.+\.(localhost|local|internal))$/i;
 const METHODS = 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS';
 const HEADERS = 'Authorization,X-Api-Key,Content-Type,User-Agent,Accept,Last-Event-ID,X-Requested-With,X-Request-Id,X-Ollamesh-Cache,Traceparent';
-const EXPOSED = 'x-ollamesh,x-ollamesh-cache,x-request-id,ratelimit,ratelimit-policy,retry-after';
+const EXPOSED = 'x-ollamesh,x-ollamesh-stream,x-ollamesh-model,x-ollamesh-node,x-ollamesh-cache,x-request-id,ratelimit,ratelimit-policy,retry-after';
 const PREFLIGHT_MAX_AGE_S = '43200';
 
 /** What the configuration allows beside what is always allowed. */

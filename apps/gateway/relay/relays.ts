@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, StreamsWatched } from '#contracts';
+import { type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
@@ -44,9 +44,18 @@ interface Found {
   readonly endedAt: number;
 }
 
+export interface StartOptions {
+  /** The requester's W3C trace context. */
+  readonly traceparent?: string | undefined;
+  /** How long a stream may be unwatched that ends then. */
+  readonly unwatchedGraceMs?: number;
+}
+
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
   readonly stats = new RelayStats();
+  /** This gateway as it calls itself on the bus. */
+  readonly #name = randomBytes(9).toString('base64url');
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
@@ -154,16 +163,16 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * Starts a generation as a stream that lives on its own.
-   * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async start({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+  async start({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: StartOptions = {}): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
     const ownerToken = randomBytes(24).toString('base64url');
     const relay = new StreamRelay(this.#context, id, model ?? '');
     this.#relays.set(id, relay);
+    const node = this.#mesh.nodeForInference();
     try {
       const started = await this.#bus.call(
         InferenceStart,
@@ -173,11 +182,12 @@ export class Relays implements OnApplicationBootstrap {
           ownerTokenHash: hash(ownerToken),
           generation,
           ...(model !== undefined && { model }),
-          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
+          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: unwatchedGraceMs }),
         },
-        { node: this.#mesh.nodeForInference(), traceparent },
+        { node, traceparent },
       );
       relay.model = started.model;
+      relay.node = node;
       this.#silentTicks.set(id, 0);
       return { id, ownerToken, model: started.model };
     } catch (thrown) {
@@ -240,6 +250,16 @@ export class Relays implements OnApplicationBootstrap {
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
+  }
+
+  /**
+   * Whoever asked for this stream has gone: it ends, unless somebody watches it here or elsewhere. Never rejects; should the bus
+   * be away, the producer ends it when its grace is over.
+   */
+  async abandon(id: string, ownerToken: string): Promise<void> {
+    const relay = this.#relays.get(id);
+    if (!relay?.live || relay.viewers > 0) return;
+    await this.#bus.call(StreamCancel, { ownerTokenHash: hash(ownerToken), unlessWatched: this.#name }, { id }).catch(() => undefined);
   }
 
   /** Takes a producer's word on how far its streams are. */
@@ -362,7 +382,7 @@ export class Relays implements OnApplicationBootstrap {
 
   #sayWatched(): void {
     const ids = [...this.#relays.values()].filter(({ live, viewers }) => live && viewers > 0).map(({ id }) => id);
-    if (ids.length > 0) this.#bus.publish(StreamsWatched, { ids });
+    if (ids.length > 0) this.#bus.publish(StreamsWatched, { gateway: this.#name, ids });
   }
 
   #letGo(): void {

@@ -55,6 +55,8 @@ export class StreamRelay {
   #counted = 0;
   #scheduled = false;
   #finished: boolean;
+  /** Where it is produced, as far as this gateway knows. */
+  node: string | undefined;
   #closed = false;
   #waiting: Frame[] | undefined;
   #repairing: Promise<MeshError | undefined> | undefined;
@@ -134,7 +136,7 @@ export class StreamRelay {
     return {
       ...this.#snapshot(true, this.head),
       position: formatPosition(this.head),
-      ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
+      ...(ending?.kind === 'done' && { done: outcomeOf(ending) }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
   }
@@ -411,9 +413,13 @@ export class StreamRelay {
   #terminal(): Update | undefined {
     const { ending, head } = this.#log;
     const place = { streamId: this.id, position: formatPosition(head) };
-    if (ending?.kind === 'done') return { event: 'done', data: { ...place, finishReason: ending.finishReason, counters: ending.counters } };
+    if (ending?.kind === 'done') return { event: 'done', data: { ...place, ...outcomeOf(ending) } };
     return ending && { event: 'failed', data: { ...place, error: ending.error } };
   }
+}
+
+function outcomeOf({ finishReason, counters, context }: Extract<Ending, { kind: 'done' }>) {
+  return { finishReason, counters, ...(context && { context }) };
 }
 
 function textOf(status: StreamView['status']): string {

@@ -1,5 +1,5 @@
 /** Typed reading of a request's fields; a wrong type gets the error Go's decoder gives, which is what Ollama answers. Pure. */
-import { ApiError } from '../errors.js';
+import { ApiError } from './api-error.js';
 
 /** A JSON object as it came; null counts as absent, as in Go. */
 export class Fields {
