@@ -96,7 +96,7 @@ describe('traces and request ids', () => {
     const { headers } = await ask(`${mesh.url}/nosuch`, { headers: given === undefined ? {} : { 'x-request-id': given } });
     const id = String(headers['x-request-id']);
     if (expected !== undefined) expect(id).toBe(expected);
-    else expect(id).toMatch(/^[A-Za-z0-9_-]{16}$/);
+    else expect(id).toMatch(/^req_[0-9a-f]{24}$/);
     const line = await until('it is logged', () => mesh.program.stderr.split('\n').find((text) => text.includes(`"requestId":"${id}"`)));
     expect(JSON.parse(line)).toMatchObject({ app: 'gateway', method: 'GET', path: '/nosuch', status: 404, caller: 'local' });
   });

@@ -63,7 +63,7 @@ export class HttpObserver {
 /** The client's own id where it is one, else a new one, as every later part finds it. */
 function takeRequestId(request: IncomingMessage): string {
   const given = request.headers[REQUEST_ID_HEADER];
-  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomBytes(12).toString('base64url');
+  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomBytes(12).toString('hex')}`;
   request.headers[REQUEST_ID_HEADER] = requestId;
   return requestId;
 }
