@@ -91,7 +91,7 @@ if (!hasCompose && process.env['CI'] !== 'true') console.warn('Skipped "compose 
   it('amd: the engine is the one for ROCm, with the devices and the groups that own them', async () => {
     const { ollama, ...others } = await resolvedServices('docker-compose.amd.yml');
     expect(ollama?.image).toBe('ollama/ollama:rocm');
-    expect(JSON.stringify(ollama?.devices)).toMatch(/\/dev\/kfd.*\/dev\/dri/);
+    for (const device of ['/dev/kfd', '/dev/dri']) expect(JSON.stringify(ollama?.devices)).toContain(device);
     expect(ollama?.group_add).toHaveLength(2);
     expect(JSON.stringify(others)).not.toContain('/dev/');
   });

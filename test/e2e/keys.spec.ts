@@ -49,7 +49,7 @@ describe('API keys', () => {
     const file = `${dataDir}/keys.json`;
     const text = await readFile(file, 'utf8');
     for (const { key, hash } of [chat, watch, operator]) {
-      expect(text).not.toContain(key.split('_')[2]);
+      expect(text).not.toContain(key.slice('omk_0123456789_'.length));
       expect(text).toContain(hash);
     }
     expect((await stat(file)).mode & 0o777).toBe(0o600);
@@ -248,5 +248,5 @@ describe('listening beyond loopback', () => {
     const program = runNode([CLI, 'up', '--host', '0.0.0.0'], { env: { ...env, OLLAMESH_DATA_DIR: dataDir } });
     expect((await program.exited).code).toBe(1); // A revoked key lets nobody in: no use in listening.
     await rm(dataDir, { recursive: true });
-  });
+  }, 120_000);
 });
