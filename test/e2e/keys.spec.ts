@@ -209,6 +209,27 @@ describe('API keys', () => {
     expect((await ollamesh(['models'], { env: remote })).stderr).toContain('This takes an API key');
   });
 
+  it('doors of other clients: the same keys and scopes', async () => {
+    const messages = [{ role: 'user', content: QUESTION.prompt }];
+    const openai = await asked('POST', '/v1/chat/completions', bearer(chat.key), { model: 'guide', messages, temperature: 0 });
+    expect(openai.json<{ choices: object[] }>().choices).toMatchObject([{ message: { content: answerTo(QUESTION.prompt) } }]);
+    const ollama = await asked('POST', '/api/chat', bearer(chat.key), { model: 'guide', messages, stream: false });
+    expect(ollama.json()).toMatchObject({ done: true });
+    const pull = await asked('POST', '/api/pull', bearer(chat.key), { model: 'guide' });
+    expect({ status: pull.status, body: pull.json() }).toEqual({ status: 403, body: { error: expect.stringContaining('"operator"') } });
+    expect((await asked('DELETE', '/v1/models/guide', bearer(watch.key))).status).toBe(403);
+  });
+
+  it('chats of the AI SDK: those of others are not there, though they have the same name', async () => {
+    const body = { id: 'support', messages: [{ id: '1', role: 'user', parts: [{ type: 'text', text: 'Tell me a short story.' }] }], options: { temperature: 100, top_k: 0, top_p: 1, seed: 8 } };
+    const running = await openSse(`${mesh.url}/ai/chat`, { headers: bearer(chat.key), body });
+    await until('it answers', () => running.text.includes('text-delta'));
+    expect((await asked('GET', '/ai/chat/support/stream', bearer(CONFIGURED))).status).toBe(204);
+    expect((await asked('POST', '/ai/chat/support/stop', bearer(CONFIGURED))).status).toBe(404);
+    expect((await asked('POST', '/ai/chat/support/stop', bearer(chat.key))).status).toBe(204);
+    await running.ended;
+  });
+
   it('dev: where keys are asked for, the command gets one of its own, which ends with it', async () => {
     const ask = `fetch(process.env.OLLAMESH_URL + '/streams', { method: 'POST', headers: { authorization: 'Bearer ' + process.env.OPENAI_API_KEY }, body: '{"prompt":"What is NATS?"}' })
       .then((response) => console.log(response.status, process.env.OPENAI_API_KEY === process.env.OLLAMESH_API_KEY, process.env.OPENAI_API_KEY))`;
