@@ -26,31 +26,34 @@ export async function run() {
 }
 
 async function chats(mesh) {
-  const [direct, door] = [[], []];
+  const [direct, own, door] = [[], [], []];
   const tokens = CLIENTS * CHATS_OF_EACH * ANSWER.num_predict;
   const cpuOf = async (pid, work) => {
-    const before = await cpuSeconds(pid);
+    const { all: before } = await cpuSeconds(pid);
     const result = await work();
-    return { result, micros: (((await cpuSeconds(pid)) - before) * 1e6) / tokens };
+    return { result, micros: (((await cpuSeconds(pid)).all - before) * 1e6) / tokens };
   };
-  const cpu = { source: [], gateway: [] };
+  const cpu = { source: [], own: [], door: [] };
   for (let round = 0; round <= ROUNDS; round++) {
     const atSource = await cpuOf(mesh.source.pid, () => together(() => askSource(mesh.source.url)));
+    const atOwn = await cpuOf(mesh.gateway.pid, () => together(() => askStreams(mesh.url)));
     const atDoor = await cpuOf(mesh.gateway.pid, () => together(() => askDoor(mesh.url)));
     direct.push(atSource.result);
+    own.push(atOwn.result);
     door.push(atDoor.result);
     cpu.source.push(atSource.micros);
-    cpu.gateway.push(atDoor.micros);
+    cpu.own.push(atOwn.micros);
+    cpu.door.push(atDoor.micros);
   }
-  direct.shift();
-  door.shift();
+  for (const rounds of [direct, own, door, ...Object.values(cpu)]) rounds.shift();
   const p99 = (rounds, what) => median(rounds.map((round) => quantile(round[what], 0.99)));
   report(`baseline: ${CLIENTS} chats at once at the source, ms`, `token ${distribution(direct.at(-1).token, 2)}`);
+  report(`baseline: ${CLIENTS} chats at once through /streams, ms`, `token ${distribution(own.at(-1).token, 2)}`);
   report(`${CLIENTS} chats at once through /v1, ms`, `token ${distribution(door.at(-1).token, 2)}`);
   const added = p99(door, 'token') - p99(direct, 'token');
   report('  added to a token at p99, ms', added.toFixed(2), { text: '≤ 3 ms', met: added <= 3 });
   report('  added to the first token at p50 and p99, ms', [0.5, 0.99].map((share) => (median(door.map(({ first }) => quantile(first, share))) - median(direct.map(({ first }) => quantile(first, share)))).toFixed(2)).join(', '));
-  report('  CPU per token, µs, its chat included', `gateway ${median(cpu.gateway).toFixed(0)}, the source itself ${median(cpu.source).toFixed(0)}`);
+  report('  CPU per token, µs, its chat included', `gateway ${median(cpu.door).toFixed(0)}; through /streams ${median(cpu.own).toFixed(0)}; the source itself ${median(cpu.source).toFixed(0)}`);
 }
 
 /** Latencies of tokens, from the source's write to here, and of first tokens, from the question. */
@@ -81,12 +84,22 @@ async function together(ask) {
 
 const agent = new Agent({ connections: CLIENTS });
 let asked = 0;
+const ownQuestion = () => JSON.stringify({ model: 'paced', messages: [{ role: 'user', content: `question ${++asked}` }], options: ANSWER });
 const question = () => JSON.stringify({ model: 'paced', stream: true, messages: [{ role: 'user', content: `question ${++asked}` }], options: ANSWER });
 
 async function* askSource(url) {
   for await (const line of linesOf(`${url}/api/chat`, '\n')) {
     const { message, done } = JSON.parse(line);
     if (!done) yield message.content;
+  }
+}
+
+/** The gateway's own Server-Sent Events. */
+async function* askStreams(url) {
+  for await (const event of linesOf(`${url}/streams`, '\n\n', { accept: 'text/event-stream' })) {
+    const data = /^event: (?:snapshot|delta)\ndata: (.*)$/m.exec(event)?.[1];
+    const text = data && JSON.parse(data).parts.map((part) => part.text).join('');
+    if (text) yield text;
   }
 }
 
@@ -99,9 +112,9 @@ async function* askDoor(url) {
   }
 }
 
-async function* linesOf(url, separator) {
-  const { statusCode, body } = await request(url, { method: 'POST', body: question(), dispatcher: agent });
-  if (statusCode !== 200) throw new Error(`Status ${statusCode}: ${await body.text()}`);
+async function* linesOf(url, separator, headers = {}) {
+  const { statusCode, body } = await request(url, { method: 'POST', headers, body: headers.accept ? ownQuestion() : question(), dispatcher: agent });
+  if (statusCode >= 300) throw new Error(`Status ${statusCode}: ${await body.text()}`);
   let rest = '';
   for await (const chunk of body) {
     const lines = (rest + chunk).split(separator);
@@ -118,9 +131,9 @@ async function lists(mesh) {
   report(`baseline: ${LISTS_PER_SECOND} requests/s of a plain Node server, ms`, distribution((await paced(`http://127.0.0.1:${plain.address().port}/`)).latencies, 2));
   plain.closeAllConnections();
   plain.close();
-  const before = await cpuSeconds(mesh.gateway.pid);
+  const { all: before } = await cpuSeconds(mesh.gateway.pid);
   const { latencies, errors, seconds } = await paced(`${mesh.url}/v1/models`);
-  const cpu = (await cpuSeconds(mesh.gateway.pid)) - before;
+  const cpu = (await cpuSeconds(mesh.gateway.pid)).all - before;
   report(`${LISTS_PER_SECOND} requests/s of /v1/models, ms`, distribution(latencies, 2));
   report('  answered a second, errors', `${(latencies.length / seconds).toFixed(0)}, ${errors}`, { text: `${LISTS_PER_SECOND}/s, none`, met: errors === 0 && latencies.length / seconds > LISTS_PER_SECOND * 0.99 });
   report('  gateway CPU per request, µs; of a core', `${((cpu * 1e6) / latencies.length).toFixed(0)}; ${((cpu / seconds) * 100).toFixed(0)} %`, { text: '≤ one core', met: cpu / seconds <= 1 });

@@ -2,10 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from '@jest/globals';
 import { type EngineChild, startEngine } from '../engine/engine-child.js';
 import { recorded } from '../engine/recorded.js';
 import { RecordedModels } from '../engine/recorded-models.js';
-import { word } from '../fakes/engine-words.js';
+import { LAST_LINE, word } from '../fakes/engine-words.js';
 import { type Answer, FakeOllama } from '../fakes/fake-ollama.js';
 import { type MeshProcess, startMesh } from '../support/mesh-process.js';
 
@@ -60,6 +61,17 @@ export class Meshes {
   /** Lets the engine go on and on. */
   ramble(): void {
     this.engine.on('/api/chat', { lines: Array.from({ length: 10_000 }, () => word('well ')), everyMs: 20, finish: 'hang' });
+  }
+
+  /**
+   * Lets the engine say the beginning of an answer and wait for `read` to have got it, so that what does not stream never ends.
+   * @param read returns the whole text, and calls back with each piece of it
+   */
+  async inPieces(read: (got: (piece: string) => void) => Promise<string>): Promise<void> {
+    let goOn: () => void = () => undefined;
+    const holdAfterFirst = new Promise<void>((resolve) => (goOn = resolve));
+    this.engine.on('/api/chat', { lines: [word('One. '), word('Two.'), LAST_LINE], holdAfterFirst });
+    expect(await read((piece) => piece.startsWith('One') && goOn())).toBe('One. Two.');
   }
 
   /** The body of the engine's last chat. */

@@ -10,6 +10,8 @@ export interface Answer {
   readonly lines?: readonly (object | string | Buffer)[];
   /** Pause before the first byte, in milliseconds. */
   readonly delayMs?: number;
+  /** After the first line nothing comes until this settles. */
+  readonly holdAfterFirst?: Promise<void>;
   /** Pause between lines, in milliseconds. */
   readonly everyMs?: number;
   /** After the lines: `end` the answer, `cut` the connection, or `hang` with it open. */
@@ -114,12 +116,13 @@ export class FakeOllama {
     }
   }
 
-  async #play({ status = 200, headers = {}, lines = [], delayMs, everyMs, finish = 'end' }: Answer, response: ServerResponse): Promise<void> {
+  async #play({ status = 200, headers = {}, lines = [], delayMs, holdAfterFirst, everyMs, finish = 'end' }: Answer, response: ServerResponse): Promise<void> {
     const { signal } = this.#ended;
     if (delayMs !== undefined) await sleep(delayMs, undefined, { signal });
     response.writeHead(status, { ...this.headers, ...headers });
     response.flushHeaders();
     for (const [index, line] of lines.entries()) {
+      if (index === 1) await holdAfterFirst;
       if (index > 0 && everyMs !== undefined) await sleep(everyMs, undefined, { signal });
       if (response.destroyed) return;
       await new Promise<void>((resolve) => response.write(typeof line === 'string' || Buffer.isBuffer(line) ? line : `${JSON.stringify(line)}\n`, () => resolve()));

@@ -2,8 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 
-const STREAMED = /^\/api\/(create|push|blobs\/[^/]*)\/?$/;
-const OWN_WORDS = /^\/(api|v1)\//;
+const STREAMED = /^\/api\/(create|push|blobs\/[^/]*)\/?$/i;
+const OWN_WORDS = /^\/(api|v1)\//i;
 
 /** @param limit largest body, in bytes */
 export function readBodies(app: NestExpressApplication, limit: number): void {

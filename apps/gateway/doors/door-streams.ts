@@ -14,10 +14,10 @@ import { CACHE_HEADER, askerOf } from './rest/asker.js';
 import { DoorAnswer, type DoorFormat } from './door-answer.js';
 
 /**
- * Should this gateway vanish, the engine's work for it ends after so long, in milliseconds. A client that leaves ends it at once.
- * Viewers are told of every second: this must not take a busy process for a gone one.
+ * Should this gateway vanish, the engine's work for it ends after so long, in milliseconds: as long as a gateway waits for a bus that
+ * is away. A client that leaves ends it at once.
  */
-const GONE_GATEWAY_MS = 5_000;
+const GONE_GATEWAY_MS = 15_000;
 
 @Injectable()
 export class DoorStreams {

@@ -61,7 +61,12 @@ export class EnginePassage {
     });
     await this.bus.call(EngineExchangeBegin, { id, to: passed }, target);
     response.setHeader('x-ollamesh-node', node);
-    await this.#upload(id, request, target);
+    try {
+      await this.#upload(id, request, target);
+    } catch (thrown) {
+      if (left || !request.complete) return; // The client has gone in the middle, which is no fault of anybody here.
+      throw thrown;
+    }
     for (let more = true; more && !left; ) {
       const piece = await this.bus.call(EngineExchangeReceive, { id }, target);
       more = piece.more;

@@ -5,7 +5,7 @@ import { MeshError } from '#contracts';
 import { engineWords, retryAfterMs, statusOf } from '../../error-table.js';
 
 export function isOllamaPath(path: string): boolean {
-  return path === '/api' || path.startsWith('/api/');
+  return /^\/api(\/|$)/i.test(path); // Express takes paths in any case.
 }
 
 export function sendOllamaError(response: Response, error: ApiError | MeshError): void {

@@ -4,6 +4,9 @@ import { textOf } from '#streams';
 import type { DoorFormat } from '../door-answer.js';
 import { ollamaErrorLine } from './errors.js';
 
+/** Stands for a text in a line; no model's name holds it. */
+const GAP = '\0gap\0';
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Where the two endpoints differ: where text, thoughts and calls go in a line, and what the last one has. */
@@ -35,10 +38,17 @@ export function generateFormat(model: string): DoorFormat {
 
 function format(model: string, shape: Shape): DoorFormat {
   const line = (fields: Fields) => JSON.stringify({ model, created_at: new Date().toISOString(), ...fields });
+  // Most lines are text and nothing else: what stands around it and the time is written once.
+  const plain = `${JSON.stringify({ model, created_at: GAP, ...shape.said(GAP, '', []), done: false })}\n`;
+  const [head = '', middle = '', tail = ''] = plain.split(JSON.stringify(GAP));
   const last = (said: Fields, done: Done, scores: Fields = {}) => line({ ...said, done: true, done_reason: done.finishReason, ...shape.end(done, scores) });
   let calls = 0;
   const called = ({ id, name, arguments: given }: ToolCall): Fields => ({ ...(id !== undefined && { id }), function: { index: calls++, name, arguments: given } });
-  const one = (part: Part): Fields => {
+  const one = (part: Part): string => {
+    if (part.kind === 'text' && !part.logprobs) return `${head}"${new Date().toISOString()}"${middle}${JSON.stringify(part.text)}${tail}`;
+    return `${line(fieldsOf(part))}\n`;
+  };
+  const fieldsOf = (part: Part): Fields => {
     if (part.kind === 'tool') return { ...shape.said('', '', part.calls.map(called)), done: false };
     const [text, thinking] = part.kind === 'text' ? [part.text, ''] : ['', part.text];
     return { ...shape.said(text, thinking, []), done: false, ...scoresOf([part]) };
@@ -47,7 +57,7 @@ function format(model: string, shape: Shape): DoorFormat {
     streamType: 'application/x-ndjson',
     wholeType: 'application/json; charset=utf-8',
     begin: () => '',
-    parts: (parts) => parts.map((part) => `${line(one(part))}\n`).join(''),
+    parts: (parts) => parts.map(one).join(''),
     done: (done) => `${last(shape.said('', '', []), done)}\n`,
     failed: ollamaErrorLine,
     whole: (parts, done) => {

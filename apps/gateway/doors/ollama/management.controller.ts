@@ -80,7 +80,7 @@ export class OllamaElsewhereController {
   @All('{*path}')
   @ApiExcludeEndpoint()
   elsewhere(@Req() request: Request, @Res({ passthrough: true }) response: Response): never {
-    const allow = METHODS[request.path.replace(/^\/api\/?/, '').replace(/\/$/, '')];
+    const allow = METHODS[request.path.toLowerCase().replace(/^\/api\/?/, '').replace(/\/$/, '')];
     if (allow === undefined) throw new ApiError(404, '404 page not found', 'text/plain');
     response.setHeader('allow', allow);
     throw new ApiError(405, '405 method not allowed', 'text/plain');

@@ -5,7 +5,7 @@ import { MeshError } from '#contracts';
 import { engineWords, openaiTypeOf, retryAfterMs, statusOf } from '../../error-table.js';
 
 export function isOpenAiPath(path: string): boolean {
-  return path === '/v1' || path.startsWith('/v1/');
+  return /^\/v1(\/|$)/i.test(path); // Express takes paths in any case.
 }
 
 export function sendOpenAiError(response: Response, thrown: ApiError | MeshError): void {

@@ -10,6 +10,8 @@ export const COMMENT = ':\n\n';
 const STREAM = 'text/event-stream; charset=utf-8';
 const WHOLE = 'application/json; charset=utf-8';
 const DONE = 'data: [DONE]\n\n';
+/** Stands for a text in a chunk; no model's name or id holds it. */
+const GAP = '\0gap\0';
 
 export interface Asked {
   /** As it was asked for. */
@@ -20,7 +22,10 @@ export interface Asked {
 
 export function chatCompletionFormat({ model, usage }: Asked, { id }: CreatedStream): DoorFormat {
   const head = (object: string): Fields => ({ id: `chatcmpl-${id}`, object, created: now(), model, system_fingerprint: 'fp_ollamesh' });
-  const chunk = (choices: readonly Fields[], used: Fields | null = null) => event({ ...head('chat.completion.chunk'), choices, ...(usage && { usage: used }) });
+  const chunkHead = head('chat.completion.chunk'); // All chunks of an answer say the same time.
+  const chunk = (choices: readonly Fields[], used: Fields | null = null) => event({ ...chunkHead, choices, ...(usage && { usage: used }) });
+  // Most chunks are text and nothing else: what stands before and behind it is written once.
+  const [before = '', behind = ''] = chunk([{ index: 0, delta: { content: GAP }, finish_reason: null }]).split(JSON.stringify(GAP));
   let first = true;
   let calls = 0;
   const delta = (said: Fields, finish: string | null, scores: Fields = {}) => {
@@ -31,7 +36,9 @@ export function chatCompletionFormat({ model, usage }: Asked, { id }: CreatedStr
   const called = (call: ToolCall): Fields => ({ index: calls, ...calledOf(call, `${id}-${calls++}`) });
   const one = (part: Part): string => {
     if (part.kind === 'tool') return delta({ tool_calls: part.calls.map(called) }, null);
-    return part.kind === 'text' ? delta({ content: part.text }, null, scoresOf([part])) : delta({ reasoning: part.text }, null);
+    if (part.kind === 'thinking') return delta({ reasoning: part.text }, null);
+    if (first || part.logprobs) return delta({ content: part.text }, null, scoresOf([part]));
+    return before + JSON.stringify(part.text) + behind;
   };
   return {
     ...EVENTS,

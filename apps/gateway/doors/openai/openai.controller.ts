@@ -83,7 +83,7 @@ export class OpenAiElsewhereController {
   @All('{*path}')
   @ApiExcludeEndpoint()
   elsewhere(@Req() { path, method }: Request, @Res({ passthrough: true }) response: Response): never {
-    const allow = METHODS[path.replace(/\/$/, '')] ?? (path.startsWith('/v1/models/') ? 'GET' : undefined);
+    const allow = METHODS[path.toLowerCase().replace(/\/$/, '')] ?? (/^\/v1\/models\//i.test(path) ? 'GET' : undefined);
     if (allow === undefined) throw new MeshError('not_found', `Invalid URL (${method} ${path})`);
     response.setHeader('allow', allow);
     throw new ApiError(405, `Not allowed to ${method} on ${path}: it takes ${allow}.`);
