@@ -53,9 +53,9 @@ withRegistry('package (skipped where the npm registry is out of reach)', () => {
     for (const field of ['overrides', 'scripts', 'devDependencies', 'private']) expect(manifest).not.toHaveProperty(field);
   });
 
-  it('npx ollamesh dev: a command in the project asks the gateway that its environment names, and gets its answer', async () => {
-    const ask = `fetch(process.env.OLLAMESH_URL + '/streams', { method: 'POST', headers: { accept: 'text/event-stream' }, body: '{"model":"guide","prompt":"What is NATS?"}' })
-      .then((response) => response.text()).then((text) => console.log([...text.matchAll(/"kind":"text","text":"([^"]*)"/g)].map(([, said]) => said).join('')))`;
+  it('npx ollamesh dev: a command in the project asks the engine that OLLAMA_HOST names, and gets its answer', async () => {
+    const ask = `fetch(process.env.OLLAMA_HOST + '/api/chat', { method: 'POST', body: JSON.stringify({ model: 'guide', stream: false, messages: [{ role: 'user', content: 'What is NATS?' }] }) })
+      .then((response) => response.json()).then((answer) => console.log(answer.message.content))`;
     const said = await run('npx', ['--no-install', 'ollamesh', 'dev', '--', 'node', '-e', ask], project, {
       OLLAMESH_DATA_DIR: join(folder, 'data'), OLLAMESH_ENGINE: 'embedded', OLLAMESH_GATEWAY_PORT: '0', OLLAMA_MODELS: '/nonexistent',
     });
