@@ -16,6 +16,7 @@ import {
   MeshError,
   Model,
   PullProgress,
+  Service,
   Snapshot,
   parseOrThrow,
 } from '#contracts';
@@ -23,6 +24,8 @@ import {
 /** No connection is kept: a command ends when its work does. An event stream may be silent for long. */
 const DISPATCHER = new Agent({ pipelining: 0, bodyTimeout: 0 });
 const CALL_TIMEOUT_MS = 15_000;
+/** A repository may have to be fetched. */
+const FETCH_TIMEOUT_MS = 95_000;
 /** How often a cut event stream is taken up again before giving up. */
 const MAX_RESUMES = 5;
 const RESUME_DELAY_MS = 500;
@@ -94,6 +97,22 @@ export class GatewayClient {
     return this.#call('GET', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
   }
 
+  async services(): Promise<Service[]> {
+    return (await this.#call('GET', '/services', undefined, z.object({ services: z.array(Service) }), FETCH_TIMEOUT_MS)).services;
+  }
+
+  async startService(service: string): Promise<Service> {
+    return this.#call('POST', '/services/start', { service }, Service, FETCH_TIMEOUT_MS);
+  }
+
+  async refreshService(service: string): Promise<Service> {
+    return this.#call('POST', '/services/refresh', { service }, Service, FETCH_TIMEOUT_MS);
+  }
+
+  async stopService(): Promise<void> {
+    await this.#call('POST', '/services/stop', {}, z.object({ services: z.array(Service) }), FETCH_TIMEOUT_MS);
+  }
+
   async createStream(request: CreateStream): Promise<CreatedStream> {
     return this.#call('POST', '/streams', request, CreatedStream);
   }
@@ -144,18 +163,18 @@ export class GatewayClient {
     }
   }
 
-  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema): Promise<z.output<Schema>> {
-    const response = await this.#fetch(method, path, body);
+  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema, timeoutMs = CALL_TIMEOUT_MS): Promise<z.output<Schema>> {
+    const response = await this.#fetch(method, path, body, {}, timeoutMs);
     if (!response.ok) throw await errorOf(response);
     return parseOrThrow(schema, await response.json(), `answer of ${method} ${path}`) as z.output<Schema>;
   }
 
-  async #fetch(method: string, path: string, body: object | undefined, headers: Record<string, string> = {}): Promise<Response> {
+  async #fetch(method: string, path: string, body: object | undefined, headers: Record<string, string> = {}, timeoutMs = CALL_TIMEOUT_MS): Promise<Response> {
     try {
       return await fetch(this.url + path, {
         dispatcher: DISPATCHER,
         method,
-        signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
         headers: { ...this.#key, ...headers, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
       });

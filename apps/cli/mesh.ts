@@ -2,7 +2,7 @@
 import { type Bus, type Tracer, connectBus } from '#bus';
 import { type LoadedConfig, environment } from '#config';
 import type { AppName } from '#contracts';
-import { Logger, type RunningApp, type Runtime, once, openTracer, packageVersion, startMicroservice } from '#runtime';
+import { type ConfigFile, Logger, type RunningApp, type Runtime, once, openTracer, packageVersion, startMicroservice } from '#runtime';
 import { type BusServer, provideBus } from './bus-server.js';
 import { GpuAgentModule } from '../gpu-agent/app.module.js';
 import { startGateway } from '../gateway/start.js';
@@ -27,10 +27,10 @@ export interface MeshObserver {
 }
 
 /**
- * Starts everything.
+ * Starts everything. @param configFile where `config` came from, to be watched
  * @throws MeshError of whatever can't start; what had started is stopped then.
  */
-export async function startMesh(config: LoadedConfig, observer: MeshObserver): Promise<Mesh> {
+export async function startMesh(config: LoadedConfig, observer: MeshObserver, configFile?: ConfigFile): Promise<Mesh> {
   const server = await provideBus(config);
   const closing: (() => Promise<void>)[] = [() => server.close()];
   const close = once(async () => {
@@ -44,7 +44,7 @@ export async function startMesh(config: LoadedConfig, observer: MeshObserver): P
       if (tracer) closing.push(() => tracer.close());
       const bus = await connect(server, app, config, { logger, tracer });
       closing.push(() => bus.close());
-      const running = await launch({ bus, config, logger });
+      const running = await launch({ bus, config, configFile, logger });
       closing.push(() => running.close());
       return running;
     };

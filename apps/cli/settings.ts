@@ -17,7 +17,7 @@ export interface SharedOptions {
 export function withMeshOptions(command: Command): Command {
   return command
     .addOption(new Option('-c, --config <file>', 'config file (default: ollamesh.config.* in this folder)'))
-    .addOption(new Option('--engine <driver>', 'which engine to use').choices(['auto', 'docker', 'external', 'embedded']))
+    .addOption(new Option('--engine <driver>', 'which engine to use').choices(['auto', 'docker', 'native', 'external', 'embedded']))
     .addOption(new Option('--engine-url <url>', 'an Ollama that runs already'))
     .addOption(new Option('--host <address>', 'where the gateway listens; beyond 127.0.0.1 it takes an API key (ollamesh keys create)'))
     .addOption(new Option('--port <port>', 'port of the gateway; the next free one if taken (default: 11435)'))

@@ -17,6 +17,7 @@ import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
 import { PageController } from './doors/rest/page.controller.js';
+import { ServicesController } from './doors/rest/services.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
@@ -38,7 +39,7 @@ import { STORAGE_PROVIDERS } from './storage.js';
     OpenAiController, OpenAiElsewhereController,
     OllamaController, OllamaManagementController, OllamaElsewhereController,
     AiSdkController,
-    MeshController, StreamsController, SessionsController, ModelsController, CacheController, MeshStateController, MetricsController, PageController,
+    MeshController, StreamsController, SessionsController, ModelsController, CacheController, ServicesController, MeshStateController, MetricsController, PageController,
   ],
   providers: [
     ...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Sessions, SessionAnswers, SocketIoDoor,

@@ -208,7 +208,7 @@ describe('errors', () => {
       'The configuration is not valid:',
       '  OLLAMESH_GATEWAY_HOTS is not a variable of ollamesh; did you mean OLLAMESH_GATEWAY_HOST?',
       '  no.such is not a known key (--what)',
-      '  engine.driver must be one of auto, docker, external, embedded, not "dokcer"; did you mean "docker"? (OLLAMESH_ENGINE)',
+      '  engine.driver must be one of auto, docker, native, external, embedded, not "dokcer"; did you mean "docker"? (OLLAMESH_ENGINE)',
       '  engine.url is not an http(s) URL (OLLAMESH_ENGINE_URL)',
       '  engine.image must be text, not a list (ollamesh.config.yaml)',
       '  engine.parallel must be at least 1, not 0 (--parallel)',

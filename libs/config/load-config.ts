@@ -46,6 +46,8 @@ export interface ConfigLoaded {
   readonly origins: Readonly<Record<string, Origin>>;
   /** What was ignored or read in an unexpected way, a sentence each. */
   readonly notices: readonly string[];
+  /** Reads the same file again, with the same environment and flags. @throws ConfigError as the first time, and when the file is gone */
+  reload(): Promise<ConfigLoaded>;
 }
 
 /**
@@ -100,6 +102,7 @@ async function load({ cwd, env, flags = [], file: explicitFile, home = homedir()
     ...(file && { file: file.path }),
     origins,
     notices,
+    reload: () => loadConfig({ cwd, env, flags, home, hostname, ...(file && { file: file.path }) }),
   };
 }
 

@@ -13,6 +13,7 @@ export * from './model-name.js';
 export * from './models.js';
 export * from './presence.js';
 export * from './session-record.js';
+export * from './services.js';
 export * from './sessions.js';
 export * from './socket-events.js';
 export * from './streams.js';

@@ -7,7 +7,7 @@ import { AppMetrics } from './app-metrics.js';
 import { Logger } from './logger.js';
 import { serveMetrics } from './metrics-server.js';
 import { packageVersion } from './package-root.js';
-import type { RunningApp, Runtime } from './start-app.js';
+import { type RunningApp, type Runtime, configFileOf } from './start-app.js';
 import { openTracer } from './tracing.js';
 
 /** How long the bus may be away at the start: services of a compose file come up in any order. */
@@ -18,12 +18,13 @@ const SHUTDOWN_LIMIT_MS = 8_000;
 export async function runStandalone(app: AppName, start: (runtime: Runtime) => Promise<RunningApp>): Promise<void> {
   const boot = new Logger({ app, level: 'info', format: 'json' });
   try {
-    const { config, notices } = await loadConfig({ cwd: process.cwd(), env: environment() });
+    const loaded = await loadConfig({ cwd: process.cwd(), env: environment() });
+    const { config, notices } = loaded;
     const logger = new Logger({ app, level: config.log.level, format: 'json' });
     for (const notice of notices) logger.warn(notice);
     const tracer = await openTracer({ app, node: config.node, version: packageVersion(), env: environment(), log: logger });
     const bus = await patientConnect(app, config, { logger, tracer });
-    const running = await start({ bus, config, logger });
+    const running = await start({ bus, config, configFile: configFileOf(loaded), logger });
     const { host, port } = config.metrics;
     // The gateway has its own at its own port.
     const metrics = port === undefined || running.url !== undefined ? undefined : await serveMetrics(running.context.get(AppMetrics), bus, { host, port });

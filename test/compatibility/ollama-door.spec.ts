@@ -57,7 +57,7 @@ describe('ollama door: streams', () => {
     const id = String(response.headers['x-ollamesh-stream']);
     await until('it has ended', async () => (await viewOf(mesh.url, id)).done);
     expect(await viewOf(mesh.url, id)).toMatchObject({ done: { finishReason: 'cancelled' } });
-  });
+  }, 12_000); // Sooner than the grace of a gateway that vanished would end it.
 
   it('left, but watched: it goes on for who watches', async () => {
     engine.on('/api/chat', { lines: ['a', 'b', 'c', 'd', 'e'].map(word).concat(LAST_LINE), everyMs: 300 });

@@ -14,6 +14,7 @@ const HARDWARE: Hardware = {
   memory: { totalBytes: 64e9, availableBytes: 48e9 },
   gpus: [{ index: 0, vendor: 'nvidia', name: 'NVIDIA H100 80GB HBM3', vramTotalBytes: 80e9, vramUsedBytes: 20e9, utilizationPercent: 50, temperatureCelsius: 41 }, { index: 1, vendor: 'amd', name: 'unknown' }],
   findings: [],
+  warnings: [],
 };
 const ENGINE: Engine = { node: 'gpu1', state: 'ready', reason: 'It answers.', since: '2026-11-21T00:00:00.000Z', driver: 'docker', version: '0.13.0', choices: [], models: [{ model: 'm', state: 'present' }] };
 const PULL: PullProgress = { node: 'gpu1', model: 'llama3.2:latest', status: 'pulling', step: 'pulling', completedBytes: 10, totalBytes: 100, bytesPerSecond: 5 };
