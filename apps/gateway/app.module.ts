@@ -20,6 +20,7 @@ import { PageController } from './doors/rest/page.controller.js';
 import { ServicesController } from './doors/rest/services.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
+import { UsageController } from './doors/rest/usage.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { GUARD_PROVIDERS } from './guard/providers.js';
 import { Intake } from './intake.js';
@@ -33,6 +34,7 @@ import { Relays } from './relay/relays.js';
 import { SessionAnswers } from './sessions/session-answers.js';
 import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
+import { Usage } from './usage.js';
 
 @Module({
   controllers: [
@@ -40,11 +42,12 @@ import { STORAGE_PROVIDERS } from './storage.js';
     OllamaController, OllamaManagementController, OllamaElsewhereController,
     AiSdkController,
     MeshController, StreamsController, SessionsController, ModelsController, CacheController, ServicesController, MeshStateController, MetricsController, PageController,
+    UsageController,
   ],
   providers: [
     ...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Sessions, SessionAnswers, SocketIoDoor,
     Intake, ResponseCache, ModelDigests, KnownAnswers, HttpObserver, Generations, RelayMetrics, MeshMetrics,
-    DoorStreams, Embeddings, EnginePassage, MeshModels, Chats,
+    DoorStreams, Embeddings, EnginePassage, MeshModels, Chats, Usage,
   ],
 })
 export class GatewayModule {}

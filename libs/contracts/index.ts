@@ -17,4 +17,5 @@ export * from './services.js';
 export * from './sessions.js';
 export * from './socket-events.js';
 export * from './streams.js';
+export * from './usage.js';
 export * from './viewer.js';

@@ -31,7 +31,7 @@ export class ModelDigests implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    this.#mesh.listen((news) => {
+    this.#mesh.overhear((news) => {
       if (news.event === 'engine' || (news.event === 'pull' && news.data.status !== 'pulling')) this.forget(news.data.node);
     });
   }

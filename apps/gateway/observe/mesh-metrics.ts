@@ -15,7 +15,7 @@ export class MeshMetrics {
     const states = new Map<string, string>();
     const transitions = metrics.counting('ollamesh_engine_transitions_total', 'Times that a node\'s engine came into a state.', ['node', 'state']);
     const pulls = metrics.counting('ollamesh_pulls_total', 'Pulls that ended, by how.', ['node', 'outcome']);
-    mesh.listen((news) => {
+    mesh.overhear((news) => {
       if (news.event === 'engine' && states.get(news.data.node) !== news.data.state) {
         states.set(news.data.node, news.data.state);
         transitions.inc({ node: news.data.node, state: news.data.state });
