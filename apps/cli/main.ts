@@ -3,10 +3,12 @@
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
+import { cacheCommand } from './commands/cache.js';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
+import { keysCommand } from './commands/keys.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { servicesCommand } from './commands/services.js';
 import { statusCommand } from './commands/status.js';
@@ -24,6 +26,8 @@ const program = new Command('ollamesh')
   .addCommand(statusCommand())
   .addCommand(servicesCommand())
   .addCommand(gpuCommand())
+  .addCommand(keysCommand())
+  .addCommand(cacheCommand())
   .addCommand(doctorCommand())
   .addCommand(devCommand());
 

@@ -16,6 +16,7 @@ export class MeshView implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #engines = new Map<string, Engine>();
   readonly #hardware = new Map<string, Hardware>();
+  readonly #overhearing = new Set<(news: MeshNews) => void>();
   readonly #listeners = new Set<(news: MeshNews) => void>();
   #lease: NodeJS.Timeout | undefined;
 
@@ -32,7 +33,7 @@ export class MeshView implements OnApplicationBootstrap {
   take(news: MeshNews): void {
     if (news.event === 'engine') remember(this.#engines, news.data);
     if (news.event === 'hardware') remember(this.#hardware, news.data);
-    for (const listener of this.#listeners) listener(news);
+    for (const listener of [...this.#overhearing, ...this.#listeners]) listener(news);
   }
 
   /** Every node's engine; asks this node's orchestrator when none has been heard of. */
@@ -53,6 +54,11 @@ export class MeshView implements OnApplicationBootstrap {
       ...[...this.#engines.values()].map((data): MeshNews => ({ event: 'engine', data })),
       ...[...this.#hardware.values()].map((data): MeshNews => ({ event: 'hardware', data })),
     ];
+  }
+
+  /** For what this gateway itself makes of news: unlike a listener's, it has no machine looked at more often. */
+  overhear(listener: (news: MeshNews) => void): void {
+    this.#overhearing.add(listener);
   }
 
   /** @returns the end of listening */

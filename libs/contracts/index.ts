@@ -1,4 +1,5 @@
 /** Every message that crosses a boundary: subjects, schemas, types, error codes. */
+export * from './cache.js';
 export * from './define.js';
 export * from './embedded-engine.js';
 export * from './engine-exchange.js';
@@ -7,6 +8,7 @@ export * from './errors.js';
 export * from './finished-stream.js';
 export * from './hardware.js';
 export * from './inference.js';
+export * from './keys.js';
 export * from './model-name.js';
 export * from './models.js';
 export * from './presence.js';
