@@ -14,6 +14,7 @@ import {
   Hardware,
   MeshError,
   Model,
+  type PullPolicy,
   PullProgress,
   Snapshot,
   parseOrThrow,
@@ -59,8 +60,12 @@ export class GatewayClient {
     return (await this.#call('GET', '/hardware', undefined, z.object({ nodes: z.array(Hardware) }))).nodes;
   }
 
-  async pull(model: string): Promise<PullProgress> {
-    return this.#call('POST', '/models/pull', { model }, PullProgress);
+  async pull(model: string, policy: PullPolicy): Promise<PullProgress> {
+    return this.#call('POST', '/models/pull', { model, policy }, PullProgress);
+  }
+
+  async cancelPull(model: string): Promise<PullProgress> {
+    return this.#call('DELETE', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
   }
 
   async pullStatus(model: string): Promise<PullProgress> {

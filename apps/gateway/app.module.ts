@@ -7,6 +7,7 @@ import { PageController } from './doors/rest/page.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
+import { SocketIoPulls } from './doors/socketio/socketio-pulls.js';
 import { MeshView } from './mesh-view.js';
 import { MeshController } from './mesh.controller.js';
 import { Relays } from './relay/relays.js';
@@ -15,6 +16,6 @@ import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
   controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
-  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, SocketIoPulls],
 })
 export class GatewayModule {}

@@ -1,7 +1,7 @@
 /** What the gateway knows of the nodes: the last word of each on its engine and hardware, and who wants to hear the next. */
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
-import { type Engine, EngineDescribe, type Hardware, HardwareDescribe, type PullProgress, RollCall } from '#contracts';
+import { type Engine, EngineDescribe, type Hardware, HardwareDescribe, type PullProgress, RollCall, modelKey } from '#contracts';
 
 export type MeshNews =
   | { readonly event: 'engine'; readonly data: Engine }
@@ -10,12 +10,15 @@ export type MeshNews =
 
 /** Nodes remembered at most; a mesh has one per GPU machine. */
 const MAX_NODES = 10_000;
+const MAX_PULLS = 1_000;
 
 @Injectable()
 export class MeshView implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #engines = new Map<string, Engine>();
   readonly #hardware = new Map<string, Hardware>();
+  /** Pulls that have not ended, by node and model. */
+  readonly #pulls = new Map<string, PullProgress>();
   readonly #listeners = new Set<(news: MeshNews) => void>();
 
   constructor(bus: Bus) {
@@ -31,6 +34,7 @@ export class MeshView implements OnApplicationBootstrap {
   take(news: MeshNews): void {
     if (news.event === 'engine') remember(this.#engines, news.data);
     if (news.event === 'hardware') remember(this.#hardware, news.data);
+    if (news.event === 'pull') this.#takePull(news.data);
     for (const listener of this.#listeners) listener(news);
   }
 
@@ -46,12 +50,19 @@ export class MeshView implements OnApplicationBootstrap {
     return [...this.#hardware.values()];
   }
 
-  /** The last word on every node, as news. */
+  /** The last word on every node, as news, and on every pull that has not ended. */
   latest(): MeshNews[] {
     return [
       ...[...this.#engines.values()].map((data): MeshNews => ({ event: 'engine', data })),
       ...[...this.#hardware.values()].map((data): MeshNews => ({ event: 'hardware', data })),
+      ...[...this.#pulls.values()].map((data): MeshNews => ({ event: 'pull', data })),
     ];
+  }
+
+  #takePull(pull: PullProgress): void {
+    const key = `${pull.node} ${modelKey(pull.model)}`;
+    this.#pulls.delete(key);
+    if (pull.status === 'pulling' && this.#pulls.size < MAX_PULLS) this.#pulls.set(key, pull);
   }
 
   /** @returns the end of listening */

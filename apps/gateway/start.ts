@@ -15,6 +15,7 @@ import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
+import { SocketIoPulls } from './doors/socketio/socketio-pulls.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
 import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
@@ -68,6 +69,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   });
   io.engine.use(handshakeGuard);
   app.get(SocketIoDoor).open(io);
+  app.get(SocketIoPulls).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {
     // Whoever is cut comes back at once: nobody may be answered here any more by then. Socket.IO clients reconnect by

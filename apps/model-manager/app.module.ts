@@ -1,10 +1,26 @@
 /** model-manager: owns all talk with the engine about models and inference, and publishes token frames. */
 import { Module } from '@nestjs/common';
+import { Bus } from '#bus';
+import type { LoadedConfig } from '#config';
+import { CONFIG, Logger, packageVersion } from '#runtime';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { ModelManagerController } from './model-manager.controller.js';
 import { Producers } from './producers.js';
-import { Pulls } from './pulls.js';
+import { USUAL_PATIENCE } from './pull-policy.js';
+import { PullWishes } from './pull-wishes.js';
+import { PULL_SETUP, type PullSetup, Pulls } from './pulls.js';
+import { createRegistryLookup } from './registry-lookup.js';
 
-@Module({ controllers: [ModelManagerController], providers: [EngineLink, Catalogue, Pulls, Producers] })
+const PULLS = {
+  provide: PULL_SETUP,
+  inject: [Bus, CONFIG, Logger],
+  useFactory: ({ node }: Bus, { dataDir }: LoadedConfig, log: Logger): PullSetup => ({
+    patience: USUAL_PATIENCE,
+    lookup: createRegistryLookup(`ollamesh/${packageVersion()}`),
+    wishes: new PullWishes(dataDir, node, (message) => log.warn(message)),
+  }),
+};
+
+@Module({ controllers: [ModelManagerController], providers: [EngineLink, Catalogue, PULLS, Pulls, Producers] })
 export class ModelManagerModule {}

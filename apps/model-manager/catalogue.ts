@@ -30,9 +30,11 @@ export class Catalogue {
     return answeringFirst(tags).map((tag) => toModel(tag, loaded.has(spelled(tag.name))));
   }
 
-  async has(model: string): Promise<boolean> {
-    await this.#refresh();
-    return this.#find(model) !== undefined;
+  /** What the engine says of `model`, asked anew; undefined where it is not here. */
+  async tag(model: string): Promise<Tag | undefined> {
+    const tags = await (await this.#engine.client()).tags();
+    this.#remember(tags);
+    return tags.find(({ name }) => isSameModel(spelled(name), model));
   }
 
   /** Forgets what is remembered, after a pull or a deletion. */

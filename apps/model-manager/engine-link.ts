@@ -8,6 +8,7 @@ import { OllamaClient } from '#ollama';
 export class EngineLink {
   readonly #bus: Bus;
   #client: OllamaClient | undefined;
+  #known: Engine | undefined;
   #state = 'The orchestrator has not said anything yet.';
 
   constructor(bus: Bus) {
@@ -15,10 +16,17 @@ export class EngineLink {
   }
 
   /** Takes the orchestrator's word; an engine that has no URL is not there. */
-  update({ url, state, reason }: Engine): void {
+  update(engine: Engine): void {
+    const { url, state, reason } = engine;
+    this.#known = engine;
     this.#state = `It is ${state}: ${reason}`;
     if (url === undefined) this.#client = undefined;
     else if (this.#client?.url !== url) this.#client = new OllamaClient(url);
+  }
+
+  /** The orchestrator's last word. */
+  get known(): Engine | undefined {
+    return this.#known;
   }
 
   /**

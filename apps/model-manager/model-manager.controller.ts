@@ -1,7 +1,7 @@
 /** What model-manager answers and hears on the bus. */
 import { Controller } from '@nestjs/common';
 import { Handle, On } from '#bus';
-import { type Engine, EngineChanged, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow, StreamsWatched } from '#contracts';
+import { type Engine, EngineChanged, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, StreamsWatched } from '#contracts';
 import type { z } from 'zod';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
@@ -40,8 +40,18 @@ export class ModelManagerController {
   }
 
   @Handle(ModelsPull)
-  pull({ model, ifMissing }: z.output<typeof ModelsPull.request>) {
-    return this.pulls.pull(model, ifMissing);
+  pull({ model, policy }: z.output<typeof ModelsPull.request>) {
+    return this.pulls.pull(model, policy);
+  }
+
+  @Handle(ModelsPulls)
+  allPulls() {
+    return { pulls: this.pulls.list() };
+  }
+
+  @Handle(ModelsPullCancel)
+  cancelPull({ model }: z.output<typeof ModelsPullCancel.request>) {
+    return this.pulls.cancel(model);
   }
 
   @Handle(ModelsPullStatus)

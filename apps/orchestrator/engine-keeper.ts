@@ -181,7 +181,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     try {
       for (;;) {
         const failed = await ensureModels(this.bus, wanted, (models) => this.record.note({ models }), {
-          pull: this.config.models.autoPull,
+          policy: this.config.models.autoPull ? this.config.models.pullPolicy : 'never',
           patienceMs: this.#timings.modelPatienceMs,
           signal,
         });

@@ -1,5 +1,5 @@
 /** The one schema of ollamesh's configuration; the loader fills it from file, environment and flags. */
-import { ModelName, isSubjectToken } from '#contracts';
+import { ModelName, PullPolicy, isSubjectToken } from '#contracts';
 import { z } from 'zod';
 
 const NO_DURATION = 'is neither a duration such as "5m" nor a number of seconds';
@@ -44,6 +44,10 @@ const ModelsSection = z.strictObject({
   required: z.array(ModelName).default([]),
   /** False: required models that are missing are reported instead of pulled. */
   autoPull: z.boolean().default(true),
+  /** What `autoPull` does at each start: `missing` pulls what is not here, `always` also asks for newer ones, `never` is `autoPull: false`. */
+  pullPolicy: PullPolicy.default('missing'),
+  /** Models pulled at once by one node; others wait in the order of asking. */
+  parallelPulls: z.int().min(1).max(16).default(2),
 });
 
 const GatewaySection = z.strictObject({

@@ -19,18 +19,51 @@ export const Model = z.object({
 });
 export type Model = z.infer<typeof Model>;
 
+/** What a pull does about a model that is here: leaves it, asks the registry for a newer one, or, where it is not here, refuses. */
+export const PullPolicy = z.enum(['missing', 'always', 'never']);
+export type PullPolicy = z.infer<typeof PullPolicy>;
+
+/** What a pull is at; it may go back to an earlier one when it is tried again. */
+export const PullPhase = z.enum([
+  /** Others are pulled first. */
+  'queued',
+  /** The engine asks the registry what the model consists of. */
+  'preparing',
+  'downloading',
+  /** Everything is here, and is checked. */
+  'verifying',
+  /** It broke off, and is tried again after a pause or when the engine is back. */
+  'retrying',
+  'ended',
+]);
+export type PullPhase = z.infer<typeof PullPhase>;
+
 export const PullProgress = z.object({
   node: z.string(),
   model: z.string(),
+  /** `pulling` until it has ended, whatever its phase. */
   status: z.enum(['pulling', 'success', 'failed']),
-  /** The engine's own word for the step, such as "pulling manifest". */
+  phase: PullPhase,
+  /** The engine's own word for the step, such as "pulling manifest", or ours where it has none. */
   step: z.string(),
+  /** How many pulls are before this one, plus one, while it is queued. */
+  queuePosition: z.int().positive().optional(),
+  /** Counts from 1; a pull that breaks off goes on where it was. */
+  attempt: z.int().positive(),
   completedBytes: z.number().nonnegative(),
-  /** Sum over the layers announced so far; 0 while none is. */
+  /** Of the whole model, as its registry says, else the sum over the layers announced so far; 0 while nothing is known. */
   totalBytes: z.number().nonnegative(),
+  /** Never goes back, and is 100 only for a model that is here and checked. */
+  percent: z.number().min(0).max(100),
+  /** Moving average. */
   bytesPerSecond: z.number().nonnegative(),
   etaSeconds: z.number().nonnegative().optional(),
+  /** How long no byte has come, once that is longer than usual. */
+  stalledSeconds: z.number().nonnegative().optional(),
+  /** Why the last attempt broke off, while it is tried again; why it ended, when it failed. A pull that was cancelled says so. */
   error: ErrorBody.optional(),
+  /** The model's digest, once it is here. */
+  digest: z.string().optional(),
 });
 export type PullProgress = z.infer<typeof PullProgress>;
 
@@ -42,10 +75,19 @@ export const ModelsShow = rpc('models.show', 'model-manager', OneModel, z.object
   deadlineMs: 10_000,
 });
 export const ModelsDelete = rpc('models.delete', 'model-manager', OneModel, z.object({ model: z.string() }), { deadlineMs: 30_000 });
-/** Starts a pull, or joins the one under way, and answers at once with how far it is. With `ifMissing` a model that exists is `success`. */
-export const ModelsPull = rpc('models.pull', 'model-manager', OneModel.extend({ ifMissing: z.boolean().default(false) }), PullProgress, {
+/** Starts a pull, or joins the one under way, and answers at once with how far it is. A model that the policy leaves as it is, is `success`. */
+export const ModelsPull = rpc('models.pull', 'model-manager', OneModel.extend({ policy: PullPolicy.default('always') }), PullProgress, {
   deadlineMs: 15_000,
 });
 /** How far the pull is that runs or ended within the last minute; starts nothing. */
 export const ModelsPullStatus = rpc('models.pull.status', 'model-manager', OneModel, PullProgress);
+/** Every pull that is wanted or ended within the last minute. */
+export const ModelsPulls = rpc('models.pulls', 'model-manager', z.object({}), z.object({ pulls: z.array(PullProgress) }));
+/** Ends a pull for everybody; what is on disk stays, so that a later one goes on from there. */
+export const ModelsPullCancel = rpc('models.pull.cancel', 'model-manager', OneModel, PullProgress);
 export const PullProgressed = event('models.pull.progress', PullProgress);
+
+/** What a client sends to start or join a pull, and to cancel one; REST and Socket.IO alike. */
+export const PullModel = z.strictObject({ model: ModelName, policy: PullPolicy.optional() });
+export type PullModel = z.output<typeof PullModel>;
+export const CancelPull = z.strictObject({ model: ModelName });

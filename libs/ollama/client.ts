@@ -48,8 +48,8 @@ export class OllamaClient {
    * The engine's progress lines, as many at a time as arrived together; ends after `success`. Leaving the loop drops the
    * connection, which ends the engine's download.
    */
-  pull(model: string, signal: AbortSignal): AsyncGenerator<PullLine[]> {
-    return this.#lines('/api/pull', { model, stream: true }, PullLine, signal);
+  pull(model: string, signal: AbortSignal, { insecure = false }: { insecure?: boolean } = {}): AsyncGenerator<PullLine[]> {
+    return this.#lines('/api/pull', { model, stream: true, ...(insecure && { insecure }) }, PullLine, signal);
   }
 
   /**

@@ -102,7 +102,7 @@ export class FakeOllama {
     this.#onRequest.clear();
     if (this.hung) return;
     const knobs = this.#answers.get(path);
-    const answer = (typeof knobs === 'function' ? knobs(body) : knobs) ?? this.#usual(path);
+    const answer = (typeof knobs === 'function' ? knobs(body) : knobs) ?? this.#usual(path, body);
     try {
       await this.#play(answer, response);
       if (path === '/api/pull' && JSON.stringify(answer.lines?.at(-1))?.includes('success')) this.models.push(String(body['model']));
@@ -125,10 +125,13 @@ export class FakeOllama {
     if (finish === 'cut') response.destroy();
   }
 
-  #usual(path: string): Answer {
+  #usual(path: string, { model }: Record<string, unknown>): Answer {
     if (path === '/api/version') return { lines: [{ version: this.version }] };
     if (path === '/api/tags') return { lines: [{ models: this.models.map((name) => ({ name, ...TEN_BYTES })) }] };
     if (path === '/api/ps') return { lines: [{ models: this.loaded.map((name) => ({ name })) }] };
+    if (path === '/api/show') {
+      return this.models.includes(String(model)) ? { lines: [{ details: {}, capabilities: ['completion'] }] } : { status: 404, lines: [{ error: `model '${String(model)}' not found` }] };
+    }
     return { status: 404, lines: ['404 page not found'] };
   }
 }

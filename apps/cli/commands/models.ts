@@ -1,7 +1,7 @@
 /** `ollamesh models` and `ollamesh pull`: what the engine has, and how to get more. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
-import { MeshError, type Model } from '#contracts';
+import { Command, Option } from 'commander';
+import { MeshError, type Model, PullPolicy } from '#contracts';
 import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { startUpView } from '../view/choose-view.js';
@@ -24,10 +24,17 @@ export function pullCommand(): Command {
   return withMeshOptions(new Command('pull').description('get a model; joins the pull if it is under way'))
     .argument('<model>', 'such as llama3.2 or qwen3:0.6b')
     .option('--url <url>', 'address of the gateway')
-    .action(async (model: string, options: FindOptions) => {
+    .addOption(new Option('--policy <policy>', 'what to do about a model that is here: leave it, or ask for a newer one').choices(PullPolicy.options).default('always'))
+    .option('--cancel', 'end the pull that is under way, for everybody; what has come stays')
+    .action(async (model: string, options: FindOptions & { policy: PullPolicy; cancel?: boolean }) => {
+      if (options.cancel) {
+        await withMesh(options, (client) => client.cancelPull(model));
+        process.stdout.write(`The pull of ${model} is cancelled. What has come stays: a new pull goes on from there.\n`);
+        return;
+      }
       const bar = new ProgressBar(process.stderr);
       const name = await withMesh(options, async (client) => {
-        let progress = await client.pull(model);
+        let progress = await client.pull(model, options.policy);
         while (progress.status === 'pulling') {
           bar.show(progress);
           await sleep(POLL_MS);

@@ -3,11 +3,13 @@ import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/co
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
-import { ModelName, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow } from '#contracts';
+import { ModelName, ModelsDelete, ModelsList, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, PullModel } from '#contracts';
 import { MeshView } from '../../mesh-view.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
 type NamedModel = z.output<typeof NamedModel>;
+const MaybeNamedModel = NamedModel.partial();
+type MaybeNamedModel = z.output<typeof MaybeNamedModel>;
 
 @ApiTags('models')
 @Controller('models')
@@ -32,14 +34,20 @@ export class ModelsController {
   @Post('pull')
   @HttpCode(202)
   @ApiOperation({ summary: 'Start a pull or join the one under way; follow it on /events' })
-  pull(@Body({ schema: NamedModel }) { model }: NamedModel) {
-    return this.bus.call(ModelsPull, { model }, this.#there());
+  pull(@Body({ schema: PullModel }) { model, policy }: PullModel) {
+    return this.bus.call(ModelsPull, { model, ...(policy && { policy }) }, this.#there());
   }
 
   @Get('pull')
-  @ApiOperation({ summary: 'How far a pull is that runs or ended within the last minute' })
-  pullStatus(@Query({ schema: NamedModel }) { model }: NamedModel) {
-    return this.bus.call(ModelsPullStatus, { model }, this.#there());
+  @ApiOperation({ summary: 'How far a pull is that runs or ended within the last minute; without a model: every one' })
+  pullStatus(@Query({ schema: MaybeNamedModel }) { model }: MaybeNamedModel) {
+    return model === undefined ? this.bus.call(ModelsPulls, {}, this.#there()) : this.bus.call(ModelsPullStatus, { model }, this.#there());
+  }
+
+  @Delete('pull')
+  @ApiOperation({ summary: 'Cancel a pull for everybody; what has come stays' })
+  cancelPull(@Query({ schema: NamedModel }) { model }: NamedModel) {
+    return this.bus.call(ModelsPullCancel, { model }, this.#there());
   }
 
   @Delete()
