@@ -10,6 +10,9 @@ import { Producers } from './producers.js';
 import { USUAL_PATIENCE } from './pull-policy.js';
 import { PullWishes } from './pull-wishes.js';
 import { PULL_SETUP, type PullSetup, Pulls } from './pulls.js';
+import { ResidencyController } from './residency.controller.js';
+import { Residency } from './residency.js';
+import { Turns } from './scheduling/turns.js';
 import { createRegistryLookup } from './registry-lookup.js';
 
 const PULLS = {
@@ -22,5 +25,5 @@ const PULLS = {
   }),
 };
 
-@Module({ controllers: [ModelManagerController], providers: [EngineLink, Catalogue, PULLS, Pulls, Producers] })
+@Module({ controllers: [ModelManagerController, ResidencyController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Producers] })
 export class ModelManagerModule {}

@@ -5,6 +5,7 @@ import { MeshError, type Model, isSameModel, normaliseModelName } from '#contrac
 import type { Tag } from '#ollama';
 import { CONFIG } from '#runtime';
 import { EngineLink } from './engine-link.js';
+import { Residency } from './residency.js';
 
 /** How long the remembered names are believed, in milliseconds: others may delete models behind our back. */
 const NAMES_TTL_MS = 10_000;
@@ -12,22 +13,23 @@ const NAMES_TTL_MS = 10_000;
 @Injectable()
 export class Catalogue {
   readonly #engine: EngineLink;
+  readonly #residency: Residency;
   readonly #config: Config;
   #names: readonly string[] = [];
   #readAt = -Infinity;
 
-  constructor(engine: EngineLink, @Inject(CONFIG) config: Config) {
+  constructor(engine: EngineLink, residency: Residency, @Inject(CONFIG) config: Config) {
     this.#engine = engine;
+    this.#residency = residency;
     this.#config = config;
   }
 
   /** What the engine has, asked anew. */
   async list(): Promise<Model[]> {
     const client = await this.#engine.client();
-    const [tags, running] = await Promise.all([client.tags(), client.running()]);
+    const [tags] = await Promise.all([client.tags(), this.#residency.refresh()]);
     this.#remember(tags);
-    const loaded = new Set(running.map(spelled));
-    return answeringFirst(tags).map((tag) => toModel(tag, loaded.has(spelled(tag.name))));
+    return answeringFirst(tags).map((tag) => this.#modelOf(tag));
   }
 
   /** What the engine says of `model`, asked anew; undefined where it is not here. */
@@ -48,7 +50,8 @@ export class Catalogue {
    * @throws MeshError `model_not_found` that says which models exist and how to get this one.
    */
   async resolve(asked: string | undefined): Promise<string> {
-    if (performance.now() - this.#readAt > NAMES_TTL_MS) await this.#refresh();
+    // While the engine is away (it may be restarting) what it had counts: the request waits for it in the queue.
+    if (performance.now() - this.#readAt > NAMES_TTL_MS) await this.#refresh().catch((thrown: unknown) => this.#names.length > 0 || Promise.reject(thrown));
     const wanted = asked ?? this.#config.models.default ?? this.#config.models.required[0] ?? this.#names[0];
     const known = this.#find(wanted);
     if (known !== undefined) return known;
@@ -56,6 +59,24 @@ export class Catalogue {
     const found = this.#find(wanted ?? this.#names[0]);
     if (found !== undefined) return found;
     throw modelNotFound(wanted, this.#names);
+  }
+
+  #modelOf(tag: Tag): Model {
+    const { family, parameter_size: parameterSize, quantization_level: quantization, context_length: contextLength } = tag.details ?? {};
+    const name = spelled(tag.name);
+    return {
+      node: this.#engine.node,
+      name,
+      digest: tag.digest,
+      sizeBytes: tag.size,
+      modifiedAt: tag.modified_at,
+      residency: this.#residency.of(name),
+      ...(family && { family }),
+      ...(parameterSize && { parameterSize }),
+      ...(quantization && { quantization }),
+      ...(contextLength && { contextLength }),
+      ...(tag.capabilities && { capabilities: tag.capabilities }),
+    };
   }
 
   /** The engine's spelling of `model`. */
@@ -93,18 +114,3 @@ function spelled(name: string): string {
   return normaliseModelName(name) ?? name;
 }
 
-function toModel(tag: Tag, loaded: boolean): Model {
-  const { family, parameter_size: parameterSize, quantization_level: quantization, context_length: contextLength } = tag.details ?? {};
-  return {
-    name: spelled(tag.name),
-    digest: tag.digest,
-    sizeBytes: tag.size,
-    modifiedAt: tag.modified_at,
-    loaded,
-    ...(family && { family }),
-    ...(parameterSize && { parameterSize }),
-    ...(quantization && { quantization }),
-    ...(contextLength && { contextLength }),
-    ...(tag.capabilities && { capabilities: tag.capabilities }),
-  };
-}

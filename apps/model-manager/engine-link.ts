@@ -4,11 +4,15 @@ import { Bus } from '#bus';
 import { type Engine, EngineDescribe, MeshError } from '#contracts';
 import { OllamaClient } from '#ollama';
 
+/** States of an engine that will answer again without anybody's doing. */
+const COMING: ReadonlySet<Engine['state'] | undefined> = new Set(['acquiring', 'creating', 'starting', 'restarting', 'degraded', 'ready'] as const);
+
 @Injectable()
 export class EngineLink {
   readonly #bus: Bus;
   #client: OllamaClient | undefined;
   #known: Engine | undefined;
+  readonly #listeners = new Set<(engine: Engine, before: Engine | undefined) => void>();
   #state = 'The orchestrator has not said anything yet.';
 
   constructor(bus: Bus) {
@@ -18,10 +22,32 @@ export class EngineLink {
   /** Takes the orchestrator's word; an engine that has no URL is not there. */
   update(engine: Engine): void {
     const { url, state, reason } = engine;
+    const before = this.#known;
     this.#known = engine;
     this.#state = `It is ${state}: ${reason}`;
     if (url === undefined) this.#client = undefined;
     else if (this.#client?.url !== url) this.#client = new OllamaClient(url);
+    for (const listener of this.#listeners) listener(engine, before);
+  }
+
+  /** Calls `listener` with each word of the orchestrator, and the one before it. */
+  onChange(listener: (engine: Engine, before: Engine | undefined) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** @throws MeshError `engine_unavailable` where none answers and none is on its way */
+  async expect(): Promise<void> {
+    if (this.#client === undefined && COMING.has(this.#known?.state)) return;
+    await this.client();
+  }
+
+  get node(): string {
+    return this.#bus.node;
+  }
+
+  /** True while the orchestrator says that something answers. */
+  get available(): boolean {
+    return this.#client !== undefined;
   }
 
   /** The orchestrator's last word. */

@@ -60,8 +60,8 @@ export class ModelManagerController {
   }
 
   @Handle(InferenceStart)
-  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs }: z.output<typeof InferenceStart.request>) {
-    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, cancelUnwatchedMs);
+  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs, client }: z.output<typeof InferenceStart.request>) {
+    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { cancelUnwatchedMs, client });
   }
 
   @On(StreamsWatched)

@@ -87,6 +87,11 @@ export class StreamProducer {
     }
   }
 
+  /** Tells what the stream waits for, before the engine has answered anything. */
+  announce(content: Extract<FrameContent, { kind: 'queued' | 'loading' }>): void {
+    this.#publish(content);
+  }
+
   /** Ends a live stream with `error` and drops the engine's request. */
   fail(error: MeshError): void {
     this.#stop({ kind: 'error', error: error.toJSON() });

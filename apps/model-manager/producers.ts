@@ -1,33 +1,53 @@
 /** Every stream this node produces or produced within the last minute, and the beat that says how far each is. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
 import { type Generation, type Head, MeshError, StreamBeat } from '#contracts';
+import type { InferenceLine } from '#ollama';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
-import { engineRequest } from './engine-request.js';
+import { type EngineRequest, engineRequest } from './engine-request.js';
 import { type StreamIdentity, StreamProducer } from './producer.js';
+import { Residency } from './residency.js';
+import { Turns } from './scheduling/turns.js';
 import { Unwatched } from './unwatched.js';
 
 const BEAT_MS = 1_000;
 /** How long an ended stream can be replayed. */
 const ENDED_TTL_MS = 60_000;
-const MAX_LIVE_STREAMS = 1_024;
+/** A client that does not say who it is. */
+const ANYONE = 'anyone';
+/** An engine that is busy with what others ask it is asked again after a while, in milliseconds. */
+const BUSY_PAUSE_MS = 1_000;
+
+export interface StartOptions {
+  /** Cancels it when nobody has watched it for so long, in milliseconds. */
+  readonly cancelUnwatchedMs?: number | undefined;
+  /** Whose turn it takes. */
+  readonly client?: string | undefined;
+}
 
 @Injectable()
 export class Producers implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #bus: Bus;
   readonly #engine: EngineLink;
   readonly #catalogue: Catalogue;
+  readonly #residency: Residency;
+  readonly #turns: Turns;
+  readonly #waitMs: number;
   readonly #producers = new Map<string, StreamProducer>();
   readonly #runs = new Set<Promise<void>>();
   readonly #expiries = new Set<NodeJS.Timeout>();
   readonly #unwatched = new Unwatched();
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue) {
+  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue, residency: Residency, turns: Turns) {
     this.#bus = bus;
     this.#engine = engine;
     this.#catalogue = catalogue;
+    this.#residency = residency;
+    this.#turns = turns;
+    this.#waitMs = turns.waitMs;
   }
 
   onApplicationBootstrap(): void {
@@ -39,32 +59,72 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   /**
-   * Starts a generation; its frames follow on the stream's subject.
-   * @param cancelUnwatchedMs cancels it when nobody has watched it for so long
-   * @throws MeshError `model_not_found`, `engine_unavailable`, `engine_busy`; nothing has begun then.
+   * Starts a generation, or lets it wait for its turn; its frames follow on the stream's subject.
+   * @throws MeshError `model_not_found`, `engine_unavailable`, `too_many_requests`; nothing has begun then.
    */
   async start(
     stream: Omit<StreamIdentity, 'model'>,
     asked: string | undefined,
     generation: Generation,
-    cancelUnwatchedMs?: number,
+    { cancelUnwatchedMs, client = ANYONE }: StartOptions = {},
   ): Promise<{ model: string }> {
-    if (this.#runs.size >= MAX_LIVE_STREAMS) throw new MeshError('engine_busy', `This node already produces ${MAX_LIVE_STREAMS} streams.`);
+    await this.#engine.expect();
     const model = await this.#catalogue.resolve(asked);
-    const client = await this.#engine.client();
+    this.#turns.refuseIfFull(model, client);
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
-    const { path, body } = engineRequest(model, generation);
+    const request = engineRequest(model, generation);
     const producer = new StreamProducer(this.#bus, { ...stream, model });
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
-    const run = producer.run((signal) => client[path](body, signal)).finally(() => {
+    const run = producer.run((signal) => this.#answer(producer, model, client, request, signal)).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);
       this.#expire(producer);
     });
     this.#runs.add(run);
     return { model };
+  }
+
+  /** The engine's answer, when its turn has come. A request that never reached the engine waits until it is back. */
+  async *#answer(producer: StreamProducer, model: string, client: string, { path, body }: EngineRequest, signal: AbortSignal): AsyncGenerator<InferenceLine[]> {
+    const waitUntil = performance.now() + this.#waitMs;
+    for (;;) {
+      let hasWaited = false;
+      const told = (position: number, etaMs: number | undefined) => {
+        hasWaited = true;
+        producer.announce({ kind: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
+      };
+      const giveBack = await this.#turns.take({ model, client, signal, waitUntil, told });
+      if (hasWaited && this.#residency.of(model).state !== 'resident') producer.announce({ kind: 'loading', model });
+      const begun = { value: false };
+      try {
+        yield* this.#lines(model, path, body, signal, begun);
+        return;
+      } catch (thrown) {
+        const error = MeshError.from(thrown);
+        if (error.code === 'engine_unavailable') this.#turns.suspend();
+        const again = error.code === 'engine_busy' || neverReached(error);
+        if (begun.value || signal.aborted || !again || performance.now() > waitUntil) throw thrown;
+        if (error.code === 'engine_busy') await sleep(BUSY_PAUSE_MS, undefined, { signal }).catch(() => undefined); // Cancelled: `take` says so.
+      } finally {
+        giveBack();
+      }
+    }
+  }
+
+  async *#lines(model: string, path: EngineRequest['path'], body: EngineRequest['body'], signal: AbortSignal, begun: { value: boolean }): AsyncGenerator<InferenceLine[]> {
+    const client = await this.#engine.client();
+    const loaded = this.#residency.beginLoading(model);
+    try {
+      for await (const lines of client[path](this.#residency.complete(model, body), signal)) {
+        loaded();
+        begun.value = true;
+        yield lines;
+      }
+    } finally {
+      loaded();
+    }
   }
 
   /** A gateway has viewers of these streams. */
@@ -96,4 +156,9 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     }, ENDED_TTL_MS);
     this.#expiries.add(expiry);
   }
+}
+
+/** True where nobody took the connection. */
+function neverReached({ code, cause }: MeshError): boolean {
+  return code === 'engine_unavailable' && (cause === undefined || (cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'));
 }

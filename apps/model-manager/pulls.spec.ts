@@ -200,8 +200,9 @@ describe('catalogue', () => {
     [{}, 'tiny:latest'],
   ])('default: with %j a request that names none means %s', async (models, expected) => {
     engine.models = ['tiny:latest', 'a:latest', 'b:latest'];
-    const { catalogue } = await modelManagerParts(net, engine, { models });
+    const { catalogue, close } = await modelManagerParts(net, engine, { models });
     expect(await catalogue.resolve(undefined)).toBe(expected);
+    await close();
   });
 
   it('names: the engine’s own spelling is used, whatever case was asked for', async () => {
@@ -230,7 +231,7 @@ describe('catalogue', () => {
   it('list: what the engine has, and what it holds in memory', async () => {
     engine.models.push('other:latest');
     engine.loaded = ['other:latest'];
-    expect((await parts.catalogue.list()).map(({ name, loaded }) => [name, loaded])).toEqual([['tiny:latest', false], ['other:latest', true]]);
+    expect((await parts.catalogue.list()).map(({ name, residency }) => [name, residency.state])).toEqual([['tiny:latest', 'on-disk'], ['other:latest', 'resident']]);
   });
 
   it('engine: without one the state it is in is told', async () => {

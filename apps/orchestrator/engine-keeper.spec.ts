@@ -76,7 +76,7 @@ class FakeModelManager {
         return fake.#progress(model);
       }),
       its.serve(ModelsPullStatus, ({ model }) => fake.#progress(model)),
-      its.serve(ModelsList, () => ({ models: [...fake.here].map((name): Model => ({ name, digest: 'x', sizeBytes: 1, modifiedAt: '', loaded: false })) })),
+      its.serve(ModelsList, () => ({ models: [...fake.here].map((name): Model => ({ node: 'local', name, digest: 'x', sizeBytes: 1, modifiedAt: '', residency: { state: 'on-disk' } })) })),
     );
     await its.flush();
     ending.push(() => Promise.all(fake.#served.map((served) => served.drain())));

@@ -1,5 +1,5 @@
 /** The one schema of ollamesh's configuration; the loader fills it from file, environment and flags. */
-import { ModelName, PullPolicy, isSubjectToken } from '#contracts';
+import { InferenceOptions, ModelName, PullPolicy, isSubjectToken } from '#contracts';
 import { z } from 'zod';
 
 const NO_DURATION = 'is neither a duration such as "5m" nor a number of seconds';
@@ -48,6 +48,35 @@ const ModelsSection = z.strictObject({
   pullPolicy: PullPolicy.default('missing'),
   /** Models pulled at once by one node; others wait in the order of asking. */
   parallelPulls: z.int().min(1).max(16).default(2),
+  /** Models that are loaded as soon as the engine is ready, and stay in memory. */
+  warm: z.array(ModelName).default([]),
+  /** Models kept in memory at once, if they fit; the one idle for longest makes room. */
+  maxResident: z.int().min(1).max(64).default(3),
+  /** What holds for one model, by its name. */
+  settings: z
+    .record(
+      ModelName,
+      z.strictObject({
+        /** How long it stays in memory after its last use. */
+        keepAlive: KeepAlive.optional(),
+        /** Its context length, whatever requests ask for. Without it the largest that was asked for stays, so that requests don't make the engine load it in turns. */
+        contextLength: z.int().min(256).optional(),
+        /** Ollama's options for requests that don't set them. */
+        parameters: InferenceOptions.optional(),
+      }),
+    )
+    .default({}),
+  /** Requests that wait for their turn on one node. */
+  queue: z
+    .strictObject({
+      /** Beyond so many they are refused with 429; one client may hold half of them. */
+      length: z.int().min(2).max(100_000).default(1_000),
+      /** How long one may wait, in milliseconds. */
+      waitMs: z.int().min(1_000).default(120_000),
+      /** How long requests for models in memory go before one that another model waits for, in milliseconds. */
+      switchAfterMs: z.int().nonnegative().default(10_000),
+    })
+    .prefault({}),
 });
 
 const GatewaySection = z.strictObject({

@@ -58,6 +58,8 @@ export const InferenceStart = rpc(
     generation: Generation,
     /** End the stream when nobody has watched it for so long, in milliseconds; it goes on if not set. */
     cancelUnwatchedMs: z.int().nonnegative().optional(),
+    /** Whose request it is: turns are taken client by client. */
+    client: z.string().min(1).max(128).optional(),
   }),
   z.object({ model: z.string() }),
   { deadlineMs: 10_000 },

@@ -4,7 +4,22 @@ import { event, rpc } from './define.js';
 import { ErrorBody } from './errors.js';
 import { ModelName } from './model-name.js';
 
+/** Where a model is: on disk only, on its way into memory, or in memory until `expiresAt` (for ever if not set). */
+export const Residency = z.discriminatedUnion('state', [
+  z.object({ state: z.literal('on-disk') }),
+  z.object({ state: z.literal('loading') }),
+  z.object({
+    state: z.literal('resident'),
+    vramBytes: z.number().nonnegative(),
+    ramBytes: z.number().nonnegative(),
+    contextLength: z.number().optional(),
+    expiresAt: z.string().optional(),
+  }),
+]);
+export type Residency = z.infer<typeof Residency>;
+
 export const Model = z.object({
+  node: z.string(),
   name: z.string(),
   digest: z.string(),
   sizeBytes: z.number().nonnegative(),
@@ -14,8 +29,7 @@ export const Model = z.object({
   quantization: z.string().optional(),
   contextLength: z.number().optional(),
   capabilities: z.array(z.string()).optional(),
-  /** True while the engine holds it in memory. */
-  loaded: z.boolean(),
+  residency: Residency,
 });
 export type Model = z.infer<typeof Model>;
 
@@ -75,6 +89,16 @@ export const ModelsShow = rpc('models.show', 'model-manager', OneModel, z.object
   deadlineMs: 10_000,
 });
 export const ModelsDelete = rpc('models.delete', 'model-manager', OneModel, z.object({ model: z.string() }), { deadlineMs: 30_000 });
+/** Brings a model into memory and answers when it is there; it stays for `keepAlive`, or as long as its settings say. */
+export const ModelsLoad = rpc(
+  'models.load',
+  'model-manager',
+  OneModel.extend({ keepAlive: z.union([z.number(), z.string()]).optional() }),
+  z.object({ model: z.string(), residency: Residency }),
+  { deadlineMs: 300_000 },
+);
+/** Takes a model out of memory; refused with `engine_busy` while it answers somebody. */
+export const ModelsUnload = rpc('models.unload', 'model-manager', OneModel, z.object({ model: z.string(), residency: Residency }), { deadlineMs: 30_000 });
 /** Starts a pull, or joins the one under way, and answers at once with how far it is. A model that the policy leaves as it is, is `success`. */
 export const ModelsPull = rpc('models.pull', 'model-manager', OneModel.extend({ policy: PullPolicy.default('always') }), PullProgress, {
   deadlineMs: 15_000,
@@ -86,6 +110,10 @@ export const ModelsPulls = rpc('models.pulls', 'model-manager', z.object({}), z.
 /** Ends a pull for everybody; what is on disk stays, so that a later one goes on from there. */
 export const ModelsPullCancel = rpc('models.pull.cancel', 'model-manager', OneModel, PullProgress);
 export const PullProgressed = event('models.pull.progress', PullProgress);
+
+/** What a client sends to bring a model into memory. */
+export const LoadModel = z.strictObject({ model: ModelName, keepAlive: z.union([z.number(), z.string().max(32)]).optional() });
+export type LoadModel = z.output<typeof LoadModel>;
 
 /** What a client sends to start or join a pull, and to cancel one; REST and Socket.IO alike. */
 export const PullModel = z.strictObject({ model: ModelName, policy: PullPolicy.optional() });

@@ -3,7 +3,7 @@ import { MeshError } from '#contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { jsonLines } from './ndjson.js';
-import { InferenceLine, PullLine, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
+import { InferenceLine, PullLine, type RunningModel, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
 
 /** A stream may pause for as long as a model loads or a prompt is read; the caller's signal bounds it instead. */
 const ENGINE = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 } });
@@ -29,9 +29,9 @@ export class OllamaClient {
     return (await this.#json('GET', '/api/tags', undefined, Tags, signal)).models;
   }
 
-  /** Names of the models in memory. */
-  async running(signal?: AbortSignal): Promise<string[]> {
-    return (await this.#json('GET', '/api/ps', undefined, RunningModels, signal)).models.map(({ name }) => name);
+  /** The models in memory. */
+  async running(signal?: AbortSignal): Promise<RunningModel[]> {
+    return (await this.#json('GET', '/api/ps', undefined, RunningModels, signal)).models;
   }
 
   /** @throws MeshError `model_not_found` */

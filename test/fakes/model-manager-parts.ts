@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Config, type LoadedConfig } from '#config';
 import { type Engine, EngineDescribe } from '#contracts';
+import { Logger } from '#runtime';
 import { Catalogue } from '../../apps/model-manager/catalogue.js';
 import { EngineLink } from '../../apps/model-manager/engine-link.js';
 import { Producers } from '../../apps/model-manager/producers.js';
 import type { PullPatience } from '../../apps/model-manager/pull-policy.js';
 import { PullWishes } from '../../apps/model-manager/pull-wishes.js';
 import { type PullSetup, Pulls } from '../../apps/model-manager/pulls.js';
+import { Residency } from '../../apps/model-manager/residency.js';
+import { Turns } from '../../apps/model-manager/scheduling/turns.js';
 import type { FakeOllama } from './fake-ollama.js';
 import type { TestBus } from './test-bus.js';
 
@@ -39,14 +42,23 @@ export async function modelManagerParts(net: TestBus, engine: FakeOllama, { mode
   const bus = await net.connect('model-manager', node);
   const config: LoadedConfig = { ...Config.parse({ models, engine: engineConfig }), dataDir };
   const link = new EngineLink(bus);
-  const catalogue = new Catalogue(link, config);
   const warnings: string[] = [];
+  const log = new Logger({ app: 'model-manager', level: 'warn', format: 'line', write: (line) => void warnings.push(line) });
+  const residency = new Residency(link, config, log);
+  const catalogue = new Catalogue(link, residency, config);
+  const turns = new Turns(link, residency, config);
+  residency.onApplicationBootstrap();
+  turns.onApplicationBootstrap();
   const wishes = new PullWishes(dataDir, node, (message) => void warnings.push(message));
   const setup: PullSetup = { patience: HASTE, lookup: async () => undefined, wishes, ...pullSetup };
   const pulls = new Pulls(bus, link, catalogue, config, setup);
+  const producers = new Producers(bus, link, catalogue, residency, turns);
   const close = async () => {
+    await producers.onApplicationShutdown();
+    turns.onApplicationShutdown();
+    await residency.onApplicationShutdown();
     await pulls.onApplicationShutdown();
     if (given === undefined) await rm(dataDir, { recursive: true, force: true });
   };
-  return { bus, link, catalogue, config, dataDir, warnings, close, pulls, producers: new Producers(bus, link, catalogue) };
+  return { bus, link, catalogue, config, dataDir, warnings, close, pulls, residency, turns, producers };
 }

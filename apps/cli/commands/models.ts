@@ -58,14 +58,24 @@ async function withMesh<Result>(options: FindOptions, work: (client: Awaited<Ret
   }
 }
 
+/** "in memory, 4.1 GB on the GPU, until 12:30". */
+export function memoryOf(residency: Model['residency']): string {
+  if (residency.state === 'on-disk') return '';
+  if (residency.state === 'loading') return 'loading';
+  const { vramBytes, ramBytes, expiresAt } = residency;
+  const places = [vramBytes > 0 && `${(vramBytes / 1e9).toFixed(1)} GB on the GPU`, ramBytes > 0 && `${(ramBytes / 1e9).toFixed(1)} GB in RAM`];
+  const until = expiresAt === undefined ? [] : [`until ${new Date(expiresAt).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}`];
+  return ['in memory', ...places.filter((place) => place !== false), ...until].join(', ');
+}
+
 function table(models: readonly Model[]): string {
   if (models.length === 0) return 'No models yet. Pull one: ollamesh pull llama3.2\n';
-  const rows = models.map(({ name, sizeBytes, parameterSize, quantization, loaded }) => [
+  const rows = models.map(({ name, sizeBytes, parameterSize, quantization, residency }) => [
     name,
     `${(sizeBytes / 1e6).toFixed(1)} MB`,
     parameterSize ?? '',
     quantization ?? '',
-    loaded ? 'in memory' : '',
+    memoryOf(residency),
   ]);
   const lines = [['NAME', 'SIZE', 'PARAMETERS', 'QUANTIZATION', ''], ...rows];
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];

@@ -13,7 +13,7 @@ const HARDWARE: Hardware = {
   gpus: [{ index: 0, vendor: 'nvidia', name: 'RTX 4070', vramTotalBytes: 12 * 1024 ** 3 }],
   findings: ['No container runtime.'],
 };
-const GUIDE: Model = { name: 'guide:latest', digest: 'x', sizeBytes: 3_817_920, modifiedAt: '', loaded: false };
+const GUIDE: Model = { node: 'local', name: 'guide:latest', digest: 'x', sizeBytes: 3_817_920, modifiedAt: '', residency: { state: 'on-disk' } };
 
 /** The lines that came of `facts`. */
 function told(facts: StartUpFact[], colour = false): string[] {

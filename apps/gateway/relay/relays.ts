@@ -43,6 +43,13 @@ interface Found {
   readonly endedAt: number;
 }
 
+export interface CreateOptions {
+  /** The requester's W3C trace context. */
+  readonly traceparent?: string | undefined;
+  /** Who asks: where requests wait, turns are taken client by client. */
+  readonly client?: string | undefined;
+}
+
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
   readonly stats = new RelayStats();
@@ -146,10 +153,9 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * Starts a generation as a stream that lives on its own.
-   * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+  async create({ model, whenUnwatched, ...generation }: CreateStream, { traceparent, client }: CreateOptions = {}): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
@@ -165,6 +171,7 @@ export class Relays implements OnApplicationBootstrap {
           ownerTokenHash: hash(ownerToken),
           generation,
           ...(model !== undefined && { model }),
+          ...(client !== undefined && { client }),
           ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
         },
         { node: this.#mesh.nodeForInference(), traceparent },

@@ -39,7 +39,7 @@ export class SessionAnswers {
   async begin(record: SessionRecord, { content, by, traceparent }: { content: string; by: string; traceparent: string | undefined }, check: (newest: SessionRecord) => void): Promise<Begun> {
     refuseWhileRunning(record);
     refuseTooLong(content, this.#limits);
-    const { id: streamId, ownerToken, model } = await this.#relays.create(promptOf(record, content), traceparent);
+    const { id: streamId, ownerToken, model } = await this.#relays.create(promptOf(record, content), { traceparent, client: `session ${record.sessionId}` });
     const running: Running = { streamId, messageId: newMessageId(), ownerTokenHash: createHash('sha256').update(ownerToken).digest('hex') };
     const message: SessionMessage = { messageId: running.messageId, role: 'user', content, at: new Date().toISOString(), by };
     try {

@@ -3,13 +3,11 @@ import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/co
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
-import { ModelName, ModelsDelete, ModelsList, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, PullModel } from '#contracts';
+import { LoadModel, ModelName, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel } from '#contracts';
 import { MeshView } from '../../mesh-view.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
 type NamedModel = z.output<typeof NamedModel>;
-const MaybeNamedModel = NamedModel.partial();
-type MaybeNamedModel = z.output<typeof MaybeNamedModel>;
 
 @ApiTags('models')
 @Controller('models')
@@ -39,15 +37,35 @@ export class ModelsController {
   }
 
   @Get('pull')
-  @ApiOperation({ summary: 'How far a pull is that runs or ended within the last minute; without a model: every one' })
-  pullStatus(@Query({ schema: MaybeNamedModel }) { model }: MaybeNamedModel) {
-    return model === undefined ? this.bus.call(ModelsPulls, {}, this.#there()) : this.bus.call(ModelsPullStatus, { model }, this.#there());
+  @ApiOperation({ summary: 'How far a pull is that runs or ended within the last minute' })
+  pullStatus(@Query({ schema: NamedModel }) { model }: NamedModel) {
+    return this.bus.call(ModelsPullStatus, { model }, this.#there());
+  }
+
+  @Get('pulls')
+  @ApiOperation({ summary: 'Every pull that waits, runs or ended within the last minute' })
+  pulls() {
+    return this.bus.call(ModelsPulls, {}, this.#there());
   }
 
   @Delete('pull')
   @ApiOperation({ summary: 'Cancel a pull for everybody; what has come stays' })
   cancelPull(@Query({ schema: NamedModel }) { model }: NamedModel) {
     return this.bus.call(ModelsPullCancel, { model }, this.#there());
+  }
+
+  @Post('load')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Bring a model into memory; answers when it is there' })
+  load(@Body({ schema: LoadModel }) { model, keepAlive }: LoadModel) {
+    return this.bus.call(ModelsLoad, { model, ...(keepAlive !== undefined && { keepAlive }) }, this.#there());
+  }
+
+  @Post('unload')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Take a model out of memory; refused while it answers somebody' })
+  unload(@Body({ schema: NamedModel }) { model }: NamedModel) {
+    return this.bus.call(ModelsUnload, { model }, this.#there());
   }
 
   @Delete()

@@ -34,7 +34,7 @@ export class StreamsController {
   async create(@Body({ schema: CreateStream }) generation: CreateStream, @Req() request: Request, @Res() response: Response): Promise<void> {
     const watches = request.accepts(['application/json', 'text/event-stream']) === 'text/event-stream';
     if (watches) this.relays.refuseIfCrowded(); // Before there is a stream that nobody would know of.
-    const created = await this.relays.create(generation, request.get('traceparent'));
+    const created = await this.relays.create(generation, { traceparent: request.get('traceparent'), client: request.socket.remoteAddress });
     response.location(`/streams/${created.id}`);
     if (!watches) {
       response.status(201).json(created);

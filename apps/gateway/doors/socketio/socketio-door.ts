@@ -69,7 +69,7 @@ export class SocketIoDoor {
 
     answer(socket, 'chat', CreateStream, async (request) => {
       refuseTooMany();
-      const created = await this.relays.create(request);
+      const created = await this.relays.create(request, { client: socket.handshake.address });
       // The acknowledgement goes out first, so that the client knows the id before its first event.
       setImmediate(() => streams.watch(created.id));
       return created;
