@@ -7,6 +7,7 @@ import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { gpuCommand } from './commands/gpu.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
+import { nodeCommand } from './commands/node.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 
@@ -21,7 +22,8 @@ const program = new Command('ollamesh')
   .addCommand(pullCommand())
   .addCommand(statusCommand())
   .addCommand(gpuCommand())
-  .addCommand(devCommand());
+  .addCommand(devCommand())
+  .addCommand(nodeCommand());
 
 try {
   await program.parseAsync();

@@ -1,6 +1,7 @@
 /** What the gateway knows of the nodes: the last word of each on its engine and hardware, and who wants to hear the next. */
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
+import { Placement } from '#placement';
 import { type Engine, EngineDescribe, type Hardware, HardwareDescribe, type PullProgress, RollCall, modelKey } from '#contracts';
 
 export type MeshNews =
@@ -14,15 +15,19 @@ const MAX_PULLS = 1_000;
 
 @Injectable()
 export class MeshView implements OnApplicationBootstrap {
+  /** What each node has and how busy it is. */
+  readonly placement: Placement;
   readonly #bus: Bus;
   readonly #engines = new Map<string, Engine>();
   readonly #hardware = new Map<string, Hardware>();
   /** Pulls that have not ended, by node and model. */
   readonly #pulls = new Map<string, PullProgress>();
+  readonly #pullNodes = new Map<string, string>();
   readonly #listeners = new Set<(news: MeshNews) => void>();
 
   constructor(bus: Bus) {
     this.#bus = bus;
+    this.placement = new Placement(bus.node);
   }
 
   onApplicationBootstrap(): void {
@@ -50,6 +55,11 @@ export class MeshView implements OnApplicationBootstrap {
     return [...this.#hardware.values()];
   }
 
+  /** Where the latest pull of `model` that was heard of is. */
+  nodeOfPull(model: string): string | undefined {
+    return this.#pullNodes.get(modelKey(model));
+  }
+
   /** The last word on every node, as news, and on every pull that has not ended. */
   latest(): MeshNews[] {
     return [
@@ -62,6 +72,10 @@ export class MeshView implements OnApplicationBootstrap {
   #takePull(pull: PullProgress): void {
     const key = `${pull.node} ${modelKey(pull.model)}`;
     this.#pulls.delete(key);
+    this.#pullNodes.delete(modelKey(pull.model));
+    this.#pullNodes.set(modelKey(pull.model), pull.node);
+    const [oldest] = this.#pullNodes.keys();
+    if (this.#pullNodes.size > MAX_PULLS && oldest !== undefined) this.#pullNodes.delete(oldest);
     if (pull.status === 'pulling' && this.#pulls.size < MAX_PULLS) this.#pulls.set(key, pull);
   }
 
@@ -71,8 +85,14 @@ export class MeshView implements OnApplicationBootstrap {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The node that generates: this one if its engine is ready, else the first whose engine is, else this one. */
-  nodeForInference(): string {
+  /**
+   * The node for a request about `model`, or for any: what its nodes say of themselves decides. Until one has said something, this
+   * node if its engine is ready, else the first whose engine is, else this one.
+   * @param tried nodes that are out of question, unless no other is known
+   */
+  nodeFor(model?: string, tried?: ReadonlySet<string>): string {
+    const chosen = this.placement.choose(model, tried);
+    if (chosen) return chosen.node;
     if (this.#engines.get(this.#bus.node)?.state === 'ready') return this.#bus.node;
     for (const [node, { state }] of this.#engines) if (state === 'ready') return node;
     return this.#bus.node;

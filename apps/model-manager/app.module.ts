@@ -3,9 +3,13 @@ import { Module } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { LoadedConfig } from '#config';
 import { CONFIG, Logger, packageVersion } from '#runtime';
+import { Announcer } from './announcer.js';
+import { Answers } from './answers.js';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { ModelManagerController } from './model-manager.controller.js';
+import { NodesController } from './nodes.controller.js';
+import { Peers } from './peers.js';
 import { Producers } from './producers.js';
 import { USUAL_PATIENCE } from './pull-policy.js';
 import { PullWishes } from './pull-wishes.js';
@@ -25,5 +29,5 @@ const PULLS = {
   }),
 };
 
-@Module({ controllers: [ModelManagerController, ResidencyController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Producers] })
+@Module({ controllers: [ModelManagerController, ResidencyController, NodesController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Answers, Producers, Announcer] })
 export class ModelManagerModule {}

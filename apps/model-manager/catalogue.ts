@@ -39,6 +39,18 @@ export class Catalogue {
     return tags.find(({ name }) => isSameModel(spelled(name), model));
   }
 
+  /** The names that are remembered. */
+  get known(): readonly string[] {
+    return this.#names;
+  }
+
+  /** Asks the engine again where what is remembered is too old; while it is away that stays. */
+  async keepKnown(): Promise<void> {
+    if (!this.#engine.available || performance.now() - this.#readAt <= NAMES_TTL_MS) return;
+    this.#readAt = performance.now(); // One question at a time.
+    await this.#refresh().catch(() => undefined); // It is asked again when that has run out.
+  }
+
   /** Forgets what is remembered, after a pull or a deletion. */
   forget(): void {
     this.#readAt = -Infinity;

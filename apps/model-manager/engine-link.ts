@@ -35,10 +35,27 @@ export class EngineLink {
     this.#listeners.add(listener);
   }
 
+  /** Asks the orchestrator where nothing has been heard of it; it may not be there yet. */
+  async inquire(): Promise<void> {
+    if (this.#known) return;
+    try {
+      this.update(await this.#bus.call(EngineDescribe, {}));
+    } catch (thrown) {
+      this.#state = MeshError.from(thrown).message;
+    }
+  }
+
   /** @throws MeshError `engine_unavailable` where none answers and none is on its way */
   async expect(): Promise<void> {
     if (this.#client === undefined && COMING.has(this.#known?.state)) return;
     await this.client();
+  }
+
+  /** Whether a request would be answered: now, when the engine is back, or not before somebody does something. */
+  get prospect(): 'ready' | 'coming' | 'away' {
+    const state = this.#known?.state;
+    if (this.#client !== undefined && (state === 'ready' || state === 'degraded')) return 'ready';
+    return COMING.has(state) ? 'coming' : 'away';
   }
 
   get node(): string {

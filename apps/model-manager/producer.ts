@@ -50,6 +50,7 @@ export class StreamProducer {
   #gathering: NodeJS.Timeout | undefined;
   #stopWith: FrameContent | undefined;
   #ended = false;
+  #handedOver = false;
 
   constructor(bus: Bus, identity: StreamIdentity) {
     this.#bus = bus;
@@ -90,6 +91,16 @@ export class StreamProducer {
   /** Tells what the stream waits for, before the engine has answered anything. */
   announce(content: Extract<FrameContent, { kind: 'queued' | 'loading' }>): void {
     this.#publish(content);
+  }
+
+  /** Another node goes on with this stream: nothing more comes from here, no end either. */
+  handOver(): void {
+    this.#ended = true;
+    this.#handedOver = true;
+  }
+
+  get handedOver(): boolean {
+    return this.#handedOver;
   }
 
   /** Ends a live stream with `error` and drops the engine's request. */

@@ -1,15 +1,12 @@
 /** Every stream this node produces or produced within the last minute, and the beat that says how far each is. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
 import { type Generation, type Head, MeshError, StreamBeat } from '#contracts';
-import type { InferenceLine } from '#ollama';
+import { Answers, type Job } from './answers.js';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
-import { type EngineRequest, engineRequest } from './engine-request.js';
+import { engineRequest } from './engine-request.js';
 import { type StreamIdentity, StreamProducer } from './producer.js';
-import { Residency } from './residency.js';
-import { Turns } from './scheduling/turns.js';
 import { Unwatched } from './unwatched.js';
 
 const BEAT_MS = 1_000;
@@ -17,8 +14,6 @@ const BEAT_MS = 1_000;
 const ENDED_TTL_MS = 60_000;
 /** A client that does not say who it is. */
 const ANYONE = 'anyone';
-/** An engine that is busy with what others ask it is asked again after a while, in milliseconds. */
-const BUSY_PAUSE_MS = 1_000;
 
 export interface StartOptions {
   /** Cancels it when nobody has watched it for so long, in milliseconds. */
@@ -32,22 +27,18 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   readonly #bus: Bus;
   readonly #engine: EngineLink;
   readonly #catalogue: Catalogue;
-  readonly #residency: Residency;
-  readonly #turns: Turns;
-  readonly #waitMs: number;
+  readonly #answers: Answers;
   readonly #producers = new Map<string, StreamProducer>();
   readonly #runs = new Set<Promise<void>>();
   readonly #expiries = new Set<NodeJS.Timeout>();
   readonly #unwatched = new Unwatched();
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue, residency: Residency, turns: Turns) {
+  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue, answers: Answers) {
     this.#bus = bus;
     this.#engine = engine;
     this.#catalogue = catalogue;
-    this.#residency = residency;
-    this.#turns = turns;
-    this.#waitMs = turns.waitMs;
+    this.#answers = answers;
   }
 
   onApplicationBootstrap(): void {
@@ -70,61 +61,22 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   ): Promise<{ model: string }> {
     await this.#engine.expect();
     const model = await this.#catalogue.resolve(asked);
-    this.#turns.refuseIfFull(model, client);
+    this.#answers.refuseIfFull(model, client);
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
     const request = engineRequest(model, generation);
+    const job: Job = { ...stream, model, generation, client, cancelUnwatchedMs };
     const producer = new StreamProducer(this.#bus, { ...stream, model });
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
-    const run = producer.run((signal) => this.#answer(producer, model, client, request, signal)).finally(() => {
+    const run = producer.run((signal) => this.#answers.answer(producer, job, request, signal)).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);
-      this.#expire(producer);
+      if (producer.handedOver) this.#forget(producer);
+      else this.#expire(producer);
     });
     this.#runs.add(run);
     return { model };
-  }
-
-  /** The engine's answer, when its turn has come. A request that never reached the engine waits until it is back. */
-  async *#answer(producer: StreamProducer, model: string, client: string, { path, body }: EngineRequest, signal: AbortSignal): AsyncGenerator<InferenceLine[]> {
-    const waitUntil = performance.now() + this.#waitMs;
-    for (;;) {
-      let hasWaited = false;
-      const told = (position: number, etaMs: number | undefined) => {
-        hasWaited = true;
-        producer.announce({ kind: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
-      };
-      const giveBack = await this.#turns.take({ model, client, signal, waitUntil, told });
-      if (hasWaited && this.#residency.of(model).state !== 'resident') producer.announce({ kind: 'loading', model });
-      const begun = { value: false };
-      try {
-        yield* this.#lines(model, path, body, signal, begun);
-        return;
-      } catch (thrown) {
-        const error = MeshError.from(thrown);
-        if (error.code === 'engine_unavailable') this.#turns.suspend();
-        const again = error.code === 'engine_busy' || neverReached(error);
-        if (begun.value || signal.aborted || !again || performance.now() > waitUntil) throw thrown;
-        if (error.code === 'engine_busy') await sleep(BUSY_PAUSE_MS, undefined, { signal }).catch(() => undefined); // Cancelled: `take` says so.
-      } finally {
-        giveBack();
-      }
-    }
-  }
-
-  async *#lines(model: string, path: EngineRequest['path'], body: EngineRequest['body'], signal: AbortSignal, begun: { value: boolean }): AsyncGenerator<InferenceLine[]> {
-    const client = await this.#engine.client();
-    const loaded = this.#residency.beginLoading(model);
-    try {
-      for await (const lines of client[path](this.#residency.complete(model, body), signal)) {
-        loaded();
-        begun.value = true;
-        yield lines;
-      }
-    } finally {
-      loaded();
-    }
   }
 
   /** A gateway has viewers of these streams. */
@@ -151,14 +103,13 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   #expire(producer: StreamProducer): void {
     const expiry = setTimeout(() => {
       this.#expiries.delete(expiry);
-      this.#producers.delete(producer.id);
-      void producer.dispose();
+      this.#forget(producer);
     }, ENDED_TTL_MS);
     this.#expiries.add(expiry);
   }
-}
 
-/** True where nobody took the connection. */
-function neverReached({ code, cause }: MeshError): boolean {
-  return code === 'engine_unavailable' && (cause === undefined || (cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'));
+  #forget(producer: StreamProducer): void {
+    this.#producers.delete(producer.id);
+    void producer.dispose();
+  }
 }

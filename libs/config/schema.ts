@@ -125,6 +125,15 @@ const BusSection = z.strictObject({
   /** An existing NATS server; without it `server` says what to start. */
   url: z.string().regex(/^(nats|tls):\/\//, 'is not a nats:// or tls:// URL').optional(),
   token: z.string().optional(),
+  user: z.string().optional(),
+  /** Better set as a variable, OLLAMESH_BUS_PASSWORD, than in a file that others read. */
+  password: z.string().optional(),
+  /** A user's JWT and key, as NATS's `nsc` writes them. */
+  credentialsFile: z.string().min(1).optional(),
+  /** For a tls:// URL: who vouches for the server, and what shows who we are. PEM files. */
+  tls: z
+    .strictObject({ caFile: z.string().min(1).optional(), certFile: z.string().min(1).optional(), keyFile: z.string().min(1).optional() })
+    .prefault({}),
   /** `embedded`: our broker, in this process. `nats-server`: that program as a child, with JetStream. */
   server: z.enum(['embedded', 'nats-server']).default('embedded'),
   /** First token of every subject. */

@@ -8,6 +8,7 @@ export * from './hardware.js';
 export * from './inference.js';
 export * from './model-name.js';
 export * from './models.js';
+export * from './nodes.js';
 export * from './presence.js';
 export * from './session-record.js';
 export * from './sessions.js';

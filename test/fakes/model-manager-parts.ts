@@ -11,6 +11,9 @@ import { Producers } from '../../apps/model-manager/producers.js';
 import type { PullPatience } from '../../apps/model-manager/pull-policy.js';
 import { PullWishes } from '../../apps/model-manager/pull-wishes.js';
 import { type PullSetup, Pulls } from '../../apps/model-manager/pulls.js';
+import { Answers } from '../../apps/model-manager/answers.js';
+import { Announcer } from '../../apps/model-manager/announcer.js';
+import { Peers } from '../../apps/model-manager/peers.js';
 import { Residency } from '../../apps/model-manager/residency.js';
 import { Turns } from '../../apps/model-manager/scheduling/turns.js';
 import type { FakeOllama } from './fake-ollama.js';
@@ -47,12 +50,14 @@ export async function modelManagerParts(net: TestBus, engine: FakeOllama, { mode
   const residency = new Residency(link, config, log);
   const catalogue = new Catalogue(link, residency, config);
   const turns = new Turns(link, residency, config);
+  const peers = new Peers(bus);
+  const announcer = new Announcer(bus, link, catalogue, residency, turns);
   residency.onApplicationBootstrap();
   turns.onApplicationBootstrap();
   const wishes = new PullWishes(dataDir, node, (message) => void warnings.push(message));
   const setup: PullSetup = { patience: HASTE, lookup: async () => undefined, wishes, ...pullSetup };
   const pulls = new Pulls(bus, link, catalogue, config, setup);
-  const producers = new Producers(bus, link, catalogue, residency, turns);
+  const producers = new Producers(bus, link, catalogue, new Answers(link, residency, turns, peers));
   const close = async () => {
     await producers.onApplicationShutdown();
     turns.onApplicationShutdown();
@@ -60,5 +65,5 @@ export async function modelManagerParts(net: TestBus, engine: FakeOllama, { mode
     await pulls.onApplicationShutdown();
     if (given === undefined) await rm(dataDir, { recursive: true, force: true });
   };
-  return { bus, link, catalogue, config, dataDir, warnings, close, pulls, residency, turns, producers };
+  return { bus, link, catalogue, config, dataDir, warnings, close, pulls, residency, turns, peers, announcer, producers };
 }

@@ -5,8 +5,10 @@ import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nest
 import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
+import { isWorthAnotherNode } from '#placement';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
+import type { z } from 'zod';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
 import { RelayStats } from './relay-stats.js';
@@ -34,6 +36,9 @@ const MAX_GONE = 10_000;
 /** How long after the bus came back a producer may not be back yet, and how often it is asked for meanwhile, in milliseconds. */
 const PRODUCERS_BACK_MS = 2_000;
 const ASK_AGAIN_MS = 100;
+/** What becomes of a stream in this time, in milliseconds, counts for or against its node, and how often it is looked at. */
+const OUTCOME_MS = 10_000;
+const OUTCOME_LOOK_MS = 500;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
@@ -163,19 +168,15 @@ export class Relays implements OnApplicationBootstrap {
     const relay = new StreamRelay(this.#context, id, model ?? '');
     this.#relays.set(id, relay);
     try {
-      const started = await this.#bus.call(
-        InferenceStart,
-        {
-          streamId: id,
-          epoch: 1,
-          ownerTokenHash: hash(ownerToken),
-          generation,
-          ...(model !== undefined && { model }),
-          ...(client !== undefined && { client }),
-          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
-        },
-        { node: this.#mesh.nodeForInference(), traceparent },
-      );
+      const started = await this.#start(relay, {
+        streamId: id,
+        epoch: 1,
+        ownerTokenHash: hash(ownerToken),
+        generation,
+        ...(model !== undefined && { model }),
+        ...(client !== undefined && { client }),
+        ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
+      }, traceparent);
       relay.model = started.model;
       this.#silentTicks.set(id, 0);
       return { id, ownerToken, model: started.model };
@@ -183,6 +184,36 @@ export class Relays implements OnApplicationBootstrap {
       await this.#forget(relay);
       throw thrown;
     }
+  }
+
+  /**
+   * Gives a new stream to the node that suits it, and to one other where that one refuses.
+   * @throws MeshError of the first
+   */
+  async #start(relay: StreamRelay, request: z.input<typeof InferenceStart.request>, traceparent: string | undefined): Promise<{ model: string }> {
+    const tried = new Set<string>();
+    let first: unknown;
+    while (tried.size < 2) {
+      const node = this.#mesh.nodeFor(request.model, tried);
+      if (tried.has(node)) break;
+      tried.add(node);
+      try {
+        const start = () => this.#bus.call(InferenceStart, request, { node, traceparent });
+        return await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay));
+      } catch (thrown) {
+        first ??= thrown;
+        if (!isWorthAnotherNode(thrown)) break;
+      }
+    }
+    throw first;
+  }
+
+  /** Settles when the stream has ended or gone on for a while; rejects where it failed, or went on at another node. */
+  async #outcome(relay: StreamRelay): Promise<void> {
+    for (let waited = 0; relay.live && waited < OUTCOME_MS; waited += OUTCOME_LOOK_MS) await sleep(OUTCOME_LOOK_MS, undefined, { ref: false });
+    const { error } = relay.view();
+    if (error) throw MeshError.fromBody(error);
+    if (relay.head.epoch > 1) throw new MeshError('engine_unavailable', 'It failed before its first word, and another node went on with it.');
   }
 
   /**

@@ -77,6 +77,11 @@ export class Turns implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.#limits.waitMs;
   }
 
+  /** Requests that one model answers at once. */
+  get parallel(): number {
+    return this.#parallel;
+  }
+
   get load(): { running: number; waiting: number } {
     return { running: this.#schedule.running, waiting: this.#schedule.waiting };
   }

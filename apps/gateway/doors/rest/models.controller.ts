@@ -3,11 +3,20 @@ import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/co
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
-import { LoadModel, ModelName, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel } from '#contracts';
+import { LoadModel, ModelName, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
 import { MeshView } from '../../mesh-view.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
-type NamedModel = z.output<typeof NamedModel>;
+
+const OfNode = z.strictObject({ node: z.string().refine(isSubjectToken, 'is not the name of a node').optional() });
+type OfNode = z.output<typeof OfNode>;
+/** Where a request that names no node goes is the mesh's choice. */
+const PullOnNode = PullModel.extend(OfNode.shape);
+type PullOnNode = z.output<typeof PullOnNode>;
+const LoadOnNode = LoadModel.extend(OfNode.shape);
+type LoadOnNode = z.output<typeof LoadOnNode>;
+const ModelOnNode = NamedModel.extend(OfNode.shape);
+type ModelOnNode = z.output<typeof ModelOnNode>;
 
 @ApiTags('models')
 @Controller('models')
@@ -18,64 +27,69 @@ export class ModelsController {
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'The models that the engine has' })
-  list() {
-    return this.bus.call(ModelsList, {}, this.#there());
+  @ApiOperation({ summary: 'The models that every engine has, and which are in memory' })
+  async list() {
+    const nodes = this.mesh.placement.nodes.filter(({ engine }) => engine === 'ready').map(({ node }) => node);
+    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ModelsList, {}, { node })));
+    const here = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    const [failure] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
+    if (here.length === 0 && failure !== undefined) throw failure;
+    return { models: here.flatMap(({ models }) => models) };
   }
 
   @Get('show')
   @ApiOperation({ summary: "The engine's own description of a model" })
-  show(@Query({ schema: NamedModel }) { model }: NamedModel) {
-    return this.bus.call(ModelsShow, { model }, this.#there());
+  show(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode) {
+    return this.bus.call(ModelsShow, { model }, this.#at(node, model));
   }
 
   @Post('pull')
   @HttpCode(202)
   @ApiOperation({ summary: 'Start a pull or join the one under way; follow it on /events' })
-  pull(@Body({ schema: PullModel }) { model, policy }: PullModel) {
-    return this.bus.call(ModelsPull, { model, ...(policy && { policy }) }, this.#there());
+  pull(@Body({ schema: PullOnNode }) { model, policy, node }: PullOnNode) {
+    return this.bus.call(ModelsPull, { model, ...(policy && { policy }) }, this.#at(node ?? this.mesh.nodeOfPull(model), model));
   }
 
   @Get('pull')
   @ApiOperation({ summary: 'How far a pull is that runs or ended within the last minute' })
-  pullStatus(@Query({ schema: NamedModel }) { model }: NamedModel) {
-    return this.bus.call(ModelsPullStatus, { model }, this.#there());
+  pullStatus(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode) {
+    return this.bus.call(ModelsPullStatus, { model }, this.#at(node ?? this.mesh.nodeOfPull(model), model));
   }
 
   @Get('pulls')
-  @ApiOperation({ summary: 'Every pull that waits, runs or ended within the last minute' })
-  pulls() {
-    return this.bus.call(ModelsPulls, {}, this.#there());
+  @ApiOperation({ summary: 'Every pull of a node that waits, runs or ended within the last minute' })
+  pulls(@Query({ schema: OfNode }) { node }: OfNode) {
+    return this.bus.call(ModelsPulls, {}, this.#at(node));
   }
 
   @Delete('pull')
   @ApiOperation({ summary: 'Cancel a pull for everybody; what has come stays' })
-  cancelPull(@Query({ schema: NamedModel }) { model }: NamedModel) {
-    return this.bus.call(ModelsPullCancel, { model }, this.#there());
+  cancelPull(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode) {
+    return this.bus.call(ModelsPullCancel, { model }, this.#at(node ?? this.mesh.nodeOfPull(model), model));
   }
 
   @Post('load')
   @HttpCode(200)
   @ApiOperation({ summary: 'Bring a model into memory; answers when it is there' })
-  load(@Body({ schema: LoadModel }) { model, keepAlive }: LoadModel) {
-    return this.bus.call(ModelsLoad, { model, ...(keepAlive !== undefined && { keepAlive }) }, this.#there());
+  load(@Body({ schema: LoadOnNode }) { model, keepAlive, node }: LoadOnNode) {
+    return this.bus.call(ModelsLoad, { model, ...(keepAlive !== undefined && { keepAlive }) }, this.#at(node, model));
   }
 
   @Post('unload')
   @HttpCode(200)
   @ApiOperation({ summary: 'Take a model out of memory; refused while it answers somebody' })
-  unload(@Body({ schema: NamedModel }) { model }: NamedModel) {
-    return this.bus.call(ModelsUnload, { model }, this.#there());
+  unload(@Body({ schema: ModelOnNode }) { model, node }: ModelOnNode) {
+    return this.bus.call(ModelsUnload, { model }, this.#at(node, model));
   }
 
   @Delete()
   @HttpCode(204)
   @ApiOperation({ summary: 'Remove a model' })
-  async remove(@Query({ schema: NamedModel }) { model }: NamedModel): Promise<void> {
-    await this.bus.call(ModelsDelete, { model }, this.#there());
+  async remove(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode): Promise<void> {
+    await this.bus.call(ModelsDelete, { model }, this.#at(node, model));
   }
 
-  #there(): { node: string } {
-    return { node: this.mesh.nodeForInference() };
+  #at(node: string | undefined, model?: string): { node: string } {
+    return { node: node ?? this.mesh.nodeFor(model) };
   }
 }

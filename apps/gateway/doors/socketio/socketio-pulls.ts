@@ -33,9 +33,9 @@ export class SocketIoPulls {
     });
     answer(socket, 'pullModel', PullModel, async ({ model, policy }) => {
       await socket.join(ROOM);
-      return this.bus.call(ModelsPull, { model, ...(policy && { policy }) }, { node: this.mesh.nodeForInference() });
+      return this.bus.call(ModelsPull, { model, ...(policy && { policy }) }, { node: this.mesh.nodeFor() });
     });
-    answer(socket, 'cancelPull', CancelPull, ({ model }) => this.bus.call(ModelsPullCancel, { model }, { node: this.mesh.nodeForInference() }));
+    answer(socket, 'cancelPull', CancelPull, ({ model }) => this.bus.call(ModelsPullCancel, { model }, { node: this.mesh.nodeFor() }));
   }
 }
 

@@ -1,0 +1,36 @@
+/** The other nodes, to which a stream is handed over that failed here before anybody saw a word of it. */
+import { Injectable } from '@nestjs/common';
+import { Bus } from '#bus';
+import { InferenceStart, type NodeStatus } from '#contracts';
+import { Placement } from '#placement';
+import type { z } from 'zod';
+
+@Injectable()
+export class Peers {
+  readonly #bus: Bus;
+  readonly #placement: Placement;
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+    this.#placement = new Placement(bus.node);
+  }
+
+  take(status: NodeStatus): void {
+    this.#placement.take(status);
+  }
+
+  /**
+   * Gives a stream to another node that has its model, as its next epoch.
+   * @returns false where there is none, or it would not
+   */
+  async handOver(request: z.input<typeof InferenceStart.request> & { model: string }): Promise<boolean> {
+    const choice = this.#placement.choose(request.model, new Set([this.#bus.node]));
+    if (!choice || choice.reason === 'could pull it' || choice.reason === 'its engine is coming') return false;
+    try {
+      await this.#bus.call(InferenceStart, { ...request, epoch: request.epoch + 1 }, { node: choice.node });
+      return true;
+    } catch {
+      return false; // The stream ends with the error that it has already.
+    }
+  }
+}
