@@ -113,7 +113,7 @@ const GatewaySection = z.strictObject({
       sessionHistoryBytes: z.int().min(1_024).default(128 * 1024),
       /** Viewers of all streams at once, on every transport; more are refused. */
       viewers: z.int().positive().default(20_000),
-      /** Bytes that may wait for one slow viewer before it is skipped ahead by a snapshot. */
+      /** Bytes that may wait for one slow viewer: at half of them it gets no more until it has taken what waits, and then what it lacks, in pieces. */
       viewerBufferBytes: z.int().positive().default(1024 * 1024),
       /** How long a viewer may stay behind before it is disconnected, in milliseconds. */
       viewerStallMs: z.int().positive().default(30_000),

@@ -99,6 +99,28 @@ describe('StreamLog', () => {
     );
   });
 
+  it('within: pieces of a bounded size, each at least a frame, make up the whole', () => {
+    fc.assert(
+      fc.property(frames, fc.integer({ min: 1, max: 20 }), (all, characters) => {
+        const log = logOf(all);
+        const seen: Part[] = [];
+        let at: Head = { epoch: 1, seq: 0 };
+        while (at.seq < log.head.seq) {
+          const next = log.within(at, characters)!;
+          expect(next.seq).toBeGreaterThan(at.seq);
+          const { parts } = log.since(at, next)!;
+          const size = parts.reduce((sum, part) => sum + (part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length), 0);
+          if (next.seq > at.seq + 1) expect(size).toBeLessThanOrEqual(characters);
+          appendParts(seen, parts);
+          at = next;
+        }
+        expect(seen).toEqual(expectedParts(all));
+        expect(log.within({ epoch: 2, seq: 0 }, characters)).toBeUndefined();
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
   it('apply: frames repeated, shuffled backwards or of an older epoch change nothing', () => {
     fc.assert(
       fc.property(frames, fc.array(fc.nat(40), { maxLength: 20 }), (all, repeats) => {

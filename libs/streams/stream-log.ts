@@ -101,6 +101,19 @@ export class StreamLog {
     return { parts, status: this.#status };
   }
 
+  /** The furthest position that lies at most so many characters, but at least one frame, after `position`; undefined as for `since`. */
+  within(position: Head, characters: number): Head | undefined {
+    if (this.since(position) === undefined) return undefined;
+    let [near, far] = [Math.min(position.seq + 1, this.#seq), this.#seq];
+    while (near < far) {
+      const seq = Math.ceil((near + far) / 2);
+      const size = this.since(position, { epoch: this.#epoch, seq })?.parts.reduce((sum, part) => sum + charactersOf(part), 0) ?? 0;
+      if (size <= characters) near = seq;
+      else far = seq - 1;
+    }
+    return { epoch: this.#epoch, seq: near };
+  }
+
   /** The content as it was at `position` of this epoch. A copy. */
   partsUntil({ seq }: Head): Part[] {
     return this.#slice(0, seq);

@@ -5,11 +5,14 @@ export class FakeViewer implements Viewer {
   readonly updates: Update[] = [];
   /** True: more waits for it than it may. */
   behind = false;
+  /** Updates after which it is behind, each time it has drained. */
+  takes = Number.POSITIVE_INFINITY;
   /** Processor time that a write to it takes, in milliseconds. */
   writeMs = 0;
   ended = false;
   disconnected = false;
   #drained: (() => void) | undefined;
+  #taken = 0;
 
   constructor(readonly transport: FakeTransport) {}
 
@@ -36,7 +39,7 @@ export class FakeViewer implements Viewer {
   }
 
   isBehind(): boolean {
-    return this.behind;
+    return this.behind || this.#taken >= this.takes;
   }
 
   onceDrained(listener: () => void): void {
@@ -53,11 +56,13 @@ export class FakeViewer implements Viewer {
     const drained = this.#drained;
     this.#drained = undefined;
     this.behind = false;
+    this.#taken = 0;
     drained?.();
   }
 
   write(_bytes: Buffer, update: Update): void {
     for (const until = performance.now() + this.writeMs; performance.now() < until; );
+    this.#taken++;
     this.updates.push(structuredClone(update));
   }
 

@@ -1,12 +1,15 @@
 /** One loaded model: its sequences, and the loop that turns a prompt into text token by token. */
-import type { LlamaContext, LlamaContextSequence, LlamaModel, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
+import type { LlamaContext, LlamaModel, Token } from 'node-llama-cpp';
 import { ApiError, Gone } from '../errors.js';
 import type { ModelOptions } from '../options.js';
+import { Batches } from './batches.js';
+import { Choosing, type Chosen } from './choosing.js';
 import { fitMessages, fitTokens, roomForAnswer } from './fit.js';
 import { withBeginning, type PromptWriter, type Written } from './llama-prompt.js';
+import type { Native } from './native.js';
 import type { ChatPrompt, Embedded, GenerationRequest, LoadedModel, Message, Outcome, Say, ScoredToken } from './port.js';
 import { RepeatLimit } from './repeat-limit.js';
-import { scoredTokens } from './scored-tokens.js';
+import { Sequence } from './sequence.js';
 import { StopText } from './stop-text.js';
 import { TextHold } from './text-hold.js';
 import { ThinkingText } from './thinking-text.js';
@@ -14,52 +17,49 @@ import { ThinkingText } from './thinking-text.js';
 /** Prompt tokens evaluated before looking whether the client is still there. */
 const PROMPT_STEP = 256;
 
-/** How many answers are being generated: what the batching of the context goes by. */
-export interface Load {
-  running: number;
-}
-
 /** What makes a loaded model out of the binding's parts. */
 export interface Parts {
   readonly model: LlamaModel;
   readonly context: LlamaContext;
+  readonly native: Native;
   readonly write: PromptWriter;
-  /** The sampling options that make an answer follow a GBNF grammar, which is begun anew for each. */
-  readonly follow: (gbnf: string, from: () => boolean) => Promise<SequenceEvaluateOptions>;
-  readonly load: Load;
+  /** A state that follows a GBNF grammar from its beginning, as samplers take it. */
+  readonly follow: (gbnf: string) => Promise<unknown>;
 }
 
 export class LlamaAnswers implements LoadedModel {
   readonly contextLength: number;
   readonly bytes: number;
   readonly vramBytes: number;
-  readonly #free: LlamaContextSequence[];
-  readonly #waiting: ((sequence: LlamaContextSequence) => void)[] = [];
+  readonly #batches: Batches;
+  readonly #free: Sequence[];
+  readonly #waiting: ((sequence: Sequence) => void)[] = [];
   /** Text of tokens that stand inside a text, where it does not depend on the neighbours. */
   readonly #texts = new Map<Token, string>();
   readonly #model: LlamaModel;
 
   constructor(readonly parts: Parts) {
-    const { model, context } = parts;
+    const { model, context, native } = parts;
     this.#model = model;
     this.contextLength = context.contextSize;
     this.vramBytes = context.memoryUsage.vram + model.memoryUsage.vram;
     this.bytes = model.size + context.memoryUsage.ram + context.memoryUsage.vram;
-    this.#free = Array.from({ length: context.totalSequences }, () => context.getSequence());
+    this.#batches = new Batches(native.context, context.batchSize);
+    this.#free = Array.from({ length: context.totalSequences }, (_, id) => new Sequence(id, this.#batches, model.fileInsights.swaSize));
   }
 
   async generate(request: GenerationRequest, say: Say): Promise<Outcome> {
     const prompt = this.#prompt(request);
     const sequence = await this.#borrow(prompt.tokens);
-    this.parts.load.running += 1;
+    const leave = this.#batches.join();
     try {
       return await this.#answer(sequence, prompt, request, say);
     } catch (error) {
       // What a failed evaluation left in the sequence is not known; the next answer starts clean.
-      if (!(error instanceof Gone) && !sequence.disposed) await sequence.clearHistory();
+      if (!(error instanceof Gone)) await sequence.forget();
       throw error;
     } finally {
-      this.parts.load.running -= 1;
+      leave();
       this.#giveBack(sequence);
     }
   }
@@ -74,7 +74,7 @@ export class LlamaAnswers implements LoadedModel {
     await this.#model.dispose();
   }
 
-  async #answer(sequence: LlamaContextSequence, prompt: Written, request: GenerationRequest, say: Say): Promise<Outcome> {
+  async #answer(sequence: Sequence, prompt: Written, request: GenerationRequest, say: Say): Promise<Outcome> {
     const { options, gone } = request;
     const { tokens } = prompt;
     const began = process.hrtime.bigint();
@@ -98,29 +98,36 @@ export class LlamaAnswers implements LoadedModel {
       scores = undefined;
       return say(piece);
     };
-    const sampling = await this.#sampling(request, said, () => thinking?.over ?? true);
-    for await (const { token, score } of this.#tokens(sequence, rest, request, sampling, said)) {
-      firstAt ??= process.hrtime.bigint();
-      if (gone.aborted) throw new Gone();
-      answer.push(token);
-      said.push(token);
-      if (this.#model.isEogToken(token)) {
-        reason = 'stop';
-        break;
+    const choosing = await this.#choosing(request, said, () => thinking?.over ?? true);
+    const choose = (index: number): Promise<Chosen> => choosing.choose(index);
+    try {
+      for (let next: readonly Token[] = rest; ; next = said.slice(-1)) {
+        const { token: chosen, score } = await sequence.evaluate(next, choose);
+        const token = chosen as Token;
+        firstAt ??= process.hrtime.bigint();
+        if (gone.aborted) throw new Gone();
+        answer.push(token);
+        said.push(token);
+        if (this.#model.isEogToken(token)) {
+          reason = 'stop';
+          break;
+        }
+        const text = hold.push(token);
+        if (repeat.reached(text)) {
+          reason = 'repeat';
+          break;
+        }
+        if (score !== undefined) (scores ??= []).push(score);
+        const wait = tell(stop.push(text));
+        if (wait !== undefined) await wait;
+        if (stop.stopped) {
+          reason = 'stop';
+          break;
+        }
+        if (answer.length >= most) break;
       }
-      const text = hold.push(token);
-      if (repeat.reached(text)) {
-        reason = 'repeat';
-        break;
-      }
-      if (score !== undefined) (scores ??= []).push(score);
-      const wait = tell(stop.push(text));
-      if (wait !== undefined) await wait;
-      if (stop.stopped) {
-        reason = 'stop';
-        break;
-      }
-      if (answer.length >= most) break;
+    } finally {
+      choosing.dispose();
     }
     await tell(stop.push(hold.flush()) + stop.flush());
     const left = thinking?.flush() ?? { content: '', thinking: '' };
@@ -136,14 +143,6 @@ export class LlamaAnswers implements LoadedModel {
     };
   }
 
-  /** The answer's tokens; with scores where they are asked for, which takes another way through the binding. */
-  #tokens(
-    sequence: LlamaContextSequence, rest: Token[], { topLogprobs, options }: GenerationRequest, sampling: SequenceEvaluateOptions, said: readonly Token[],
-  ): AsyncIterable<{ readonly token: Token; readonly score?: ScoredToken }> {
-    if (topLogprobs === undefined) return sequence.evaluateWithMetadata(rest, {}, { ...sampling, yieldEogToken: true });
-    return scoredTokens({ sequence, rest, options, seed: sampling.seed ?? 0, top: topLogprobs, said, text: (token) => this.#model.detokenize([token], false, rest.slice(-1)) });
-  }
-
   #text(held: readonly Token[], before: readonly Token[]): string {
     const [token] = held;
     if (token === undefined || held.length > 1 || before.length === 0) return this.#model.detokenize(held, false, before);
@@ -153,40 +152,29 @@ export class LlamaAnswers implements LoadedModel {
   }
 
   /** Evaluates all but the prompt's last part, in steps; what the sequence still knows from an earlier answer is not evaluated again. */
-  async #evaluatePrompt(sequence: LlamaContextSequence, tokens: readonly Token[], gone: AbortSignal): Promise<Token[]> {
+  async #evaluatePrompt(sequence: Sequence, tokens: readonly Token[], gone: AbortSignal): Promise<readonly Token[]> {
     // The last token is always evaluated: its result is the answer's first token.
-    await sequence.adaptStateToTokens(tokens.slice(0, -1), false);
-    let at = sequence.nextTokenIndex;
-    while (tokens.length - at > PROMPT_STEP) {
+    await sequence.keep(tokens.slice(0, -1));
+    const step = Math.min(PROMPT_STEP, this.#batches.size);
+    while (tokens.length - sequence.length > step) {
       if (gone.aborted) throw new Gone();
-      await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + PROMPT_STEP));
-      at += PROMPT_STEP;
+      await sequence.evaluate(tokens.slice(sequence.length, sequence.length + step));
     }
     if (gone.aborted) throw new Gone();
-    return tokens.slice(at);
+    return tokens.slice(sequence.length);
   }
 
-  /** @param from true once the grammar counts: a thought before the answer is free */
-  async #sampling({ options, grammar }: GenerationRequest, said: Token[], from: () => boolean): Promise<SequenceEvaluateOptions> {
-    const penalties = options.repeat_penalty !== 1 || options.frequency_penalty !== 0 || options.presence_penalty !== 0;
-    const last = options.repeat_last_n < 0 ? this.contextLength : options.repeat_last_n;
-    return {
-      temperature: Math.max(options.temperature, 0),
-      topK: options.top_k <= 0 ? 0 : options.top_k,
-      topP: options.top_p,
-      minP: options.min_p,
+  /** @param counts true once the grammar counts: a thought before the answer is free */
+  async #choosing({ options, grammar, topLogprobs }: GenerationRequest, said: readonly Token[], counts: () => boolean): Promise<Choosing> {
+    const prompt = said.slice(-1);
+    return new Choosing(this.parts.native, {
+      options,
       seed: options.seed >= 0 ? options.seed : Math.floor(Math.random() * 2 ** 31),
-      ...(grammar === undefined ? {} : await this.parts.follow(grammar, from)),
-      ...(penalties && last > 0 ? {
-        repeatPenalty: {
-          punishTokens: () => said.slice(-last),
-          maxPunishTokens: last,
-          penalty: options.repeat_penalty,
-          frequencyPenalty: options.frequency_penalty,
-          presencePenalty: options.presence_penalty,
-        },
-      } : {}),
-    };
+      contextLength: this.contextLength,
+      grammar: grammar === undefined ? undefined : { state: await this.parts.follow(grammar), counts },
+      topLogprobs,
+      text: (token) => this.#model.detokenize([token as Token], false, prompt),
+    }, said);
   }
 
   #prompt({ prompt, options, truncate }: GenerationRequest): Written {
@@ -215,15 +203,14 @@ export class LlamaAnswers implements LoadedModel {
   }
 
   /** The free sequence that knows most of the prompt already; waits when all are busy (fewer than asked for may have fitted in memory). */
-  #borrow(tokens: Token[]): Promise<LlamaContextSequence> {
-    const known = (sequence: LlamaContextSequence): number => sequence.compareContextTokens(tokens).firstDifferentIndex;
-    const best = this.#free.toSorted((a, b) => known(b) - known(a))[0];
+  #borrow(tokens: readonly Token[]): Promise<Sequence> {
+    const best = this.#free.toSorted((a, b) => b.shared(tokens) - a.shared(tokens))[0];
     if (best === undefined) return new Promise((resolve) => this.#waiting.push(resolve));
     this.#free.splice(this.#free.indexOf(best), 1);
     return Promise.resolve(best);
   }
 
-  #giveBack(sequence: LlamaContextSequence): void {
+  #giveBack(sequence: Sequence): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(sequence);
     else next(sequence);

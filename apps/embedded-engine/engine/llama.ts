@@ -1,13 +1,14 @@
 /** llama.cpp behind the engine's port: loads the binding when the first model is wanted, one context with several sequences per model. */
 import { availableParallelism } from 'node:os';
-import type { BatchingOptions, Llama, LlamaContext, LlamaModel } from 'node-llama-cpp';
+import type { Llama, LlamaContext, LlamaModel } from 'node-llama-cpp';
 import { ApiError } from '../errors.js';
 import { readGgufHeader } from '../store/gguf.js';
 import { threadsFor } from '../threads.js';
-import { LlamaAnswers, type Load, type Parts } from './llama-answers.js';
+import { LlamaAnswers, type Parts } from './llama-answers.js';
 import { LlamaEmbeddings } from './llama-embeddings.js';
 import { promptWriter } from './llama-prompt.js';
 import { memoryNeeded } from './memory.js';
+import { nativeGrammarState, nativeOf } from './native.js';
 import type { Backend, LoadRequest, LoadedModel } from './port.js';
 
 type Binding = typeof import('node-llama-cpp');
@@ -28,9 +29,10 @@ export class LlamaBackend implements Backend {
     const model = await llama.loadModel({ modelPath: request.path });
     try {
       if (isEmbedder(model)) return await embedder(model, request);
-      const load: Load = { running: 0 };
-      const context = await createContext(model, request, load);
-      return new LlamaAnswers({ model, context, write: promptWriter(binding, model), follow: follower(binding, llama, model), load });
+      const context = await createContext(model, request);
+      const native = nativeOf(llama, model, context);
+      native.context.setThreads(threads(request));
+      return new LlamaAnswers({ model, context, native, write: promptWriter(binding, model), follow: follower(binding, llama, model) });
     } catch (error) {
       await model.dispose();
       throw error;
@@ -62,34 +64,31 @@ function isEmbedder(model: LlamaModel): boolean {
 /** A text is pooled as a whole, so one batch has to hold all of it. */
 async function embedder(model: LlamaModel, request: LoadRequest): Promise<LoadedModel> {
   const contextSize = Math.min(request.numCtx, model.trainContextSize);
-  const context = await model.createEmbeddingContext({ contextSize, batchSize: contextSize, threads: threadsFor(request.fileBytes, availableParallelism(), process.arch) });
+  const context = await model.createEmbeddingContext({ contextSize, batchSize: contextSize, threads: threads(request) });
   return new LlamaEmbeddings(model, context, contextSize);
 }
 
 /** Fewer answers at once where the memory for all contexts is not there; one context that does not fit is the load's failure. */
-async function createContext(model: LlamaModel, request: LoadRequest, load: Load): Promise<LlamaContext> {
+async function createContext(model: LlamaModel, request: LoadRequest): Promise<LlamaContext> {
   const contextSize = Math.min(request.numCtx, model.trainContextSize);
-  const threads = threadsFor(request.fileBytes, availableParallelism(), process.arch);
   for (let sequences = request.parallel; ; sequences = Math.floor(sequences / 2)) {
     try {
-      return await model.createContext({ contextSize, sequences, threads, batchSize: Math.min(512, contextSize), batching: batching(load) });
+      return await model.createContext({ contextSize, sequences, threads: threads(request), batchSize: Math.min(512, contextSize) });
     } catch (error) {
       if (sequences <= 1) throw error;
     }
   }
 }
 
-/** A token of the only answer has nobody to share its batch with: waiting for the event loop's next turn would only cost time. */
-function batching(load: Load): BatchingOptions {
-  return { dispatchSchedule: (dispatch) => void (load.running > 1 ? setImmediate(dispatch) : dispatch()) };
+function threads({ fileBytes }: LoadRequest): number {
+  return threadsFor(fileBytes, availableParallelism(), process.arch);
 }
 
 function follower(binding: Binding, llama: Llama, model: LlamaModel): Parts['follow'] {
-  return async (gbnf, from) => {
+  return async (gbnf) => {
     const grammar = await llama.createGrammar({ grammar: gbnf }).catch((error: unknown) => {
       throw new ApiError(400, `format: llama.cpp refuses the grammar of this schema: ${error instanceof Error ? error.message : String(error)}`);
     });
-    const state = new binding.LlamaGrammarEvaluationState({ model, grammar });
-    return { grammarEvaluationState: () => (from() ? state : undefined) };
+    return nativeGrammarState(new binding.LlamaGrammarEvaluationState({ model, grammar }));
   };
 }

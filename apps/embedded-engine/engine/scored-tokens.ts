@@ -3,44 +3,32 @@
  * like, so the choice is made here, by the same rules as llama.cpp's samplers in the same order: penalties, top_k, top_p, min_p,
  * temperature, a draw by the seed.
  */
-import type { LlamaContextSequence, Token } from 'node-llama-cpp';
 import type { ModelOptions } from '../options.js';
 import type { ScoredToken, TokenScore } from './port.js';
 
 export interface Scoring {
-  readonly sequence: LlamaContextSequence;
-  /** What is left of the prompt to evaluate. */
-  readonly rest: readonly Token[];
   readonly options: ModelOptions;
   readonly seed: number;
   /** Alternatives to tell beside each token. */
   readonly top: number;
-  /** Prompt and answer so far; grows with the answer. */
-  readonly said: readonly Token[];
-  readonly text: (token: Token) => string;
+  readonly text: (token: number) => string;
 }
 
-/** A token and its logit, the likeliest first. */
+/** A token and its logit. */
 export type Candidate<T> = readonly [token: T, logit: number];
 
-export async function* scoredTokens(scoring: Scoring): AsyncGenerator<{ readonly token: Token; readonly score: ScoredToken }, void, void> {
-  const { sequence, options, top, text } = scoring;
-  const draw = randomFrom(scoring.seed);
-  let next = [...scoring.rest];
-  for (;;) {
-    const last = next.at(-1);
-    if (last === undefined) return;
-    const results = await sequence.controlledEvaluate([...next.slice(0, -1), [last, { generateNext: { logits: true, options: { temperature: 0 } } }]]);
-    const candidates = [...(results.at(-1)?.next.logits ?? [])];
+/** @returns chooses one of the candidates (the likeliest first), `said` being prompt and answer so far */
+export function scorer({ options, seed, top, text }: Scoring): (candidates: readonly Candidate<number>[], said: readonly number[]) => { readonly token: number; readonly score: ScoredToken } {
+  const draw = randomFrom(seed);
+  return (candidates, said) => {
     const first = candidates[0];
     if (first === undefined) throw new Error('the model gave no logits');
     const total = candidates.reduce((sum, [, logit]) => sum + Math.exp(logit - first[1]), 0);
-    const score = ([token, logit]: Candidate<Token>): TokenScore => ({ token: text(token), logprob: Math.fround(logit - first[1] - Math.log(total)) });
-    const token = choose(penalised(candidates, scoring.said, options), options, draw());
+    const score = ([token, logit]: Candidate<number>): TokenScore => ({ token: text(token), logprob: Math.fround(logit - first[1] - Math.log(total)) });
+    const token = choose(penalised(candidates, said, options), options, draw());
     const raw = candidates.find(([candidate]) => candidate === token) ?? first;
-    yield { token, score: { ...score(raw), top: candidates.slice(0, top).map(score) } };
-    next = [token];
-  }
+    return { token, score: { ...score(raw), top: candidates.slice(0, top).map(score) } };
+  };
 }
 
 /** Candidates with what was said lately made less likely, the likeliest first. */

@@ -1,7 +1,6 @@
 /** Gathered lines: the first at once, fast ones together, none lost, order kept, a slow reader felt. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerResponse } from 'node:http';
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { GatheredLines } from './gathered-lines.js';
 
 /** The part of a response that lines are written to. */
@@ -22,11 +21,14 @@ function open(signal = new AbortController().signal) {
 }
 
 describe('gathered lines', () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
   it('send: the first goes at once, those right behind it together, by themselves', async () => {
     const { response, lines } = open();
     for (const n of [1, 2, 3]) await lines.send(`{"n":${n}}\n`);
     expect(response.writes).toEqual(['{"n":1}\n']);
-    await sleep(30);
+    await jest.advanceTimersByTimeAsync(30);
     expect(response.writes).toEqual(['{"n":1}\n', '{"n":2}\n{"n":3}\n']);
   });
 
@@ -35,7 +37,7 @@ describe('gathered lines', () => {
     for (const n of [1, 2]) await lines.send(`{"n":${n}}\n`);
     await lines.flush();
     await lines.flush();
-    await sleep(30);
+    await jest.advanceTimersByTimeAsync(30);
     expect(response.writes.join('')).toBe('{"n":1}\n{"n":2}\n');
   });
 

@@ -74,7 +74,7 @@ export class Puller {
     await mkdir(this.store.root, { recursive: true });
     let needed = 0;
     for (const layer of new Map(blobs.map((blob) => [blob.digest, blob])).values()) {
-      if ((await this.store.blobFile(layer)) === undefined) needed += layer.size - (await allocatedBytes(this.store.root, layer));
+      if (this.store.blobFile(layer) === undefined) needed += layer.size - (await allocatedBytes(this.store.root, layer));
     }
     checkSpace(needed, await freeBytes(this.store.root), this.store.root);
   }
@@ -86,7 +86,7 @@ export class Puller {
       total: layer.size,
       ...(completed > 0 && { completed }),
     });
-    if ((await this.store.blobFile(layer)) === undefined) {
+    if (this.store.blobFile(layer) === undefined) {
       const joined = await this.#downloads.join(layer, source);
       // Even when nobody asks for lines any more, a client that left must not keep its place.
       signal.addEventListener('abort', joined.leave, { once: true });

@@ -2,12 +2,13 @@
  * The models on disk, in Ollama's layout: list, look up, add, delete. One folder of our own, written by this process only, and below
  * it folders of an Ollama on this machine, which are read and never written: an Ollama removes what it does not know.
  */
-import { readFile, readdir, rm, stat } from 'node:fs/promises';
+import { statSync, type Stats } from 'node:fs';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
 import { ApiError } from '../errors.js';
 import { manifestParts } from '../names.js';
-import { blobPath, errorCode, fileSize, isMissing, writeWhole } from './blobs.js';
+import { blobPath, errorCode, isMissing, writeWhole } from './blobs.js';
 import { digestOf, type Digest, LAYER, blobsOf, parseManifest, type Layer, type Manifest } from '#registry';
 import { readGgufHeader, type GgufHeader } from './gguf.js';
 import { factsOf, type ModelFacts } from './gguf-facts.js';
@@ -36,11 +37,26 @@ export interface UnusableModel {
   readonly reason: string;
 }
 
-/** Headers' facts kept by weights digest; a file behind a digest never changes. */
-const MAX_FACTS = 256;
+/** What of files is remembered by digest (a file behind a digest never changes) or by the manifest's stamp. */
+const MAX_KEPT = 256;
+/** Longer texts, such as some licences, are read anew each time. */
+const MAX_KEPT_TEXT = 64 * 1024;
 
+interface ReadManifest {
+  /** Changes with every replacement of the file. */
+  readonly stamp: string;
+  readonly digest: string;
+  readonly manifest: Manifest;
+}
+
+/**
+ * Every request looks its model up, so what a look-up takes stands before each first token: files are asked for their state, which
+ * takes microseconds, and read only when they changed.
+ */
 export class Store {
   readonly #facts = new Map<string, ModelFacts>();
+  readonly #manifests = new Map<string, ReadManifest>();
+  readonly #texts = new Map<Digest, string>();
   readonly #roots: readonly string[];
   /** Settles when the last change has: changes come one after the other. */
   #changes: Promise<unknown> = Promise.resolve();
@@ -92,8 +108,7 @@ export class Store {
    */
   add(name: ModelNameParts, text: Buffer, manifest: Manifest): Promise<boolean> {
     return this.#change(async () => {
-      const paths = await Promise.all(blobsOf(manifest).map((blob) => this.blobFile(blob)));
-      if (paths.includes(undefined)) return false;
+      if (blobsOf(manifest).some((blob) => this.blobFile(blob) === undefined)) return false;
       const old = await this.#findIn(this.root, name);
       await writeWhole(this.manifestPath(old?.name ?? name), text);
       if (old !== undefined) await this.#prune(old.manifest);
@@ -120,12 +135,8 @@ export class Store {
   }
 
   /** Where that blob lies whole, in our folder or in one that is only read; undefined when it is nowhere. */
-  async blobFile(blob: Pick<Layer, 'digest' | 'size'>): Promise<string | undefined> {
-    for (const root of this.#roots) {
-      const path = blobPath(root, blob.digest);
-      if ((await readableSize(path)) === blob.size) return path;
-    }
-    return undefined;
+  blobFile(blob: Pick<Layer, 'digest' | 'size'>): string | undefined {
+    return this.#roots.map((root) => blobPath(root, blob.digest)).find((path) => stateOf(path)?.size === blob.size);
   }
 
   /** What the manifests of our own folder name, of models that are not whole too: the rest may come back. */
@@ -142,8 +153,14 @@ export class Store {
   /** Text of the first layer of that type; undefined when the model has none. */
   async layerText(model: StoredModel, mediaType: string): Promise<string | undefined> {
     const layer = model.manifest.layers.find((candidate) => candidate.mediaType === mediaType);
-    const path = layer && (await this.blobFile(layer));
-    return path === undefined ? undefined : readFile(path, 'utf8');
+    if (layer === undefined) return undefined;
+    const known = this.#texts.get(layer.digest);
+    if (known !== undefined) return known;
+    const path = this.blobFile(layer);
+    if (path === undefined) return undefined;
+    const text = await readFile(path, 'utf8');
+    if (text.length <= MAX_KEPT_TEXT) keep(this.#texts, layer.digest, text);
+    return text;
   }
 
   /** The model's own parameters; none when it has no params layer. */
@@ -163,8 +180,7 @@ export class Store {
     const header = await this.header(model).catch(() => undefined);
     if (header === undefined) return undefined;
     const facts = factsOf(header);
-    if (this.#facts.size >= MAX_FACTS) this.#facts.clear();
-    this.#facts.set(model.weights.digest, facts);
+    keep(this.#facts, model.weights.digest, facts);
     return facts;
   }
 
@@ -196,26 +212,38 @@ export class Store {
 
   async #read(root: string, name: ModelNameParts): Promise<StoredModel | undefined> {
     const path = join(root, 'manifests', ...manifestParts(name));
-    const text = await readManifest(path);
-    const manifest = text && parseManifest(text.toString('utf8'));
-    const weights = manifest?.layers.find((layer) => layer.mediaType === LAYER.model);
-    if (text === undefined || manifest === undefined || weights === undefined) return undefined;
+    const state = stateOf(path);
+    const read = state && (await this.#manifest(path, `${state.mtimeMs} ${state.ino} ${state.size}`));
+    const weights = read?.manifest.layers.find((layer) => layer.mediaType === LAYER.model);
+    if (state === undefined || read === undefined || weights === undefined) return undefined;
+    const { manifest, digest } = read;
     const blobs = blobsOf(manifest);
-    const paths = await Promise.all(blobs.map((blob) => this.blobFile(blob)));
+    const paths = blobs.map((blob) => this.blobFile(blob));
     const weightsPath = paths[blobs.indexOf(weights)];
-    const modifiedAt = await modified(path);
-    if (paths.includes(undefined) || weightsPath === undefined || modifiedAt === undefined) return undefined;
+    if (paths.includes(undefined) || weightsPath === undefined) return undefined;
     return {
       name,
       root,
       label: formatModelName(name),
-      digest: digestOf(text).slice('sha256:'.length),
+      digest,
       size: blobs.reduce((sum, blob) => sum + blob.size, 0),
-      modifiedAt,
+      modifiedAt: state.mtime,
       manifest,
       weights,
       weightsPath,
     };
+  }
+
+  /** undefined for one that is damaged, or gone meanwhile */
+  async #manifest(path: string, stamp: string): Promise<ReadManifest | undefined> {
+    const known = this.#manifests.get(path);
+    if (known?.stamp === stamp) return known;
+    const text = await readManifest(path);
+    const manifest = text && parseManifest(text.toString('utf8'));
+    if (text === undefined || manifest === undefined) return undefined;
+    const read = { stamp, digest: digestOf(text).slice('sha256:'.length), manifest };
+    keep(this.#manifests, path, read);
+    return read;
   }
 
   /** What keeps a manifest from being a model. */
@@ -223,7 +251,7 @@ export class Store {
     const text = await readManifest(join(root, 'manifests', ...manifestParts(name)));
     const manifest = text && parseManifest(text.toString('utf8'));
     if (manifest === undefined) return 'its manifest cannot be read';
-    for (const blob of blobsOf(manifest)) if ((await this.blobFile(blob)) === undefined) return `${blob.digest.slice(0, 19)} is missing or not whole`;
+    for (const blob of blobsOf(manifest)) if (this.blobFile(blob) === undefined) return `${blob.digest.slice(0, 19)} is missing or not whole`;
     return obstacleWithoutWeights(manifest.layers.map((layer) => layer.mediaType));
   }
 }
@@ -254,18 +282,21 @@ async function readManifest(path: string): Promise<Buffer | undefined> {
   });
 }
 
-async function modified(path: string): Promise<Date | undefined> {
-  return (await stat(path).catch(() => undefined))?.mtime;
-}
-
 /** An Ollama that runs as a user of its own may keep its models from us. */
 function isUnreadable(error: unknown): boolean {
   return isMissing(error) || ['EACCES', 'EPERM'].includes(errorCode(error));
 }
 
-async function readableSize(path: string): Promise<number | undefined> {
-  return fileSize(path).catch((error: unknown) => {
+function stateOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
     if (isUnreadable(error)) return undefined;
     throw error;
-  });
+  }
+}
+
+function keep<Key, Value>(kept: Map<Key, Value>, key: Key, value: Value): void {
+  if (kept.size >= MAX_KEPT) kept.clear();
+  kept.set(key, value);
 }

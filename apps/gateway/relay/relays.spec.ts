@@ -290,6 +290,29 @@ describe('slow viewers', () => {
     expect(gateway.relays.viewers).toBe(0);
   });
 
+  it('behind: what it lacks comes in pieces, the next once it took one; meanwhile the stream goes on', async () => {
+    const gateway = await open();
+    const stream = await start(gateway);
+    const [slow, quick] = [await gateway.watch(stream.id), await gateway.watch(stream.id)];
+    await park(slow, stream);
+    const sentence = 'x'.repeat(1_000);
+    for (let n = 0; n < 200; n++) stream.say(token(`${n} ${sentence}`));
+    await eventually(() => quick.text === stream.text);
+    slow.takes = 1;
+    const written = slow.updates.length;
+    slow.drain();
+    expect(slow.updates).toHaveLength(written + 1);
+    stream.say(token('meanwhile'));
+    await eventually(() => quick.text.endsWith('meanwhile'));
+    expect(slow.updates).toHaveLength(written + 1);
+    while (slow.parked) slow.drain();
+    expect(slow.text).toBe(stream.text);
+    const pieces = slow.updates.slice(written).map(({ data }) => JSON.stringify(data).length);
+    expect(pieces.length).toBeGreaterThan(3);
+    expect(Math.max(...pieces)).toBeLessThan(70_000);
+    expect(slow.events.filter((event) => event === 'snapshot')).toHaveLength(1);
+  });
+
   it('behind: a stream that ended meanwhile is told to its end', async () => {
     const gateway = await open();
     const stream = await start(gateway);

@@ -14,6 +14,8 @@ import type { Update, Viewer } from './viewer.js';
 const MAX_WAITING_FRAMES = 10_000;
 /** Replays in a row that bring nothing new before the rest is left to the next beat. */
 const MAX_IDLE_REPLAYS = 3;
+/** Text that one write brings a viewer who fell behind: as much may wait for it on top of its bound. Characters. */
+const CATCH_UP_CHARACTERS = 65_536;
 /** How often viewers are looked at for being behind, in milliseconds. */
 const BEHIND_CHECK_MS = 100;
 
@@ -220,9 +222,18 @@ export class StreamRelay {
 
   #apply(frame: Frame): Applied {
     const outcome = this.#log.apply(frame);
-    const part = outcome === 'applied' && partOf(frame);
-    if (part) appendPart(this.#unsent, part);
+    if (outcome !== 'applied') return outcome;
+    const part = partOf(frame);
+    if (this.#audience.size === 0 && !this.#audience.writing) this.#skip();
+    else if (part) appendPart(this.#unsent, part);
     return outcome;
+  }
+
+  /** Nobody is there to be told: who joins gets it from the log. */
+  #skip(): void {
+    this.#sent = this.head;
+    this.#unsent = [];
+    this.#sentStatus = textOf(this.#log.status);
   }
 
   /** Sends at once while quiet; otherwise the frames of one window travel together. */
@@ -307,17 +318,34 @@ export class StreamRelay {
       if (!viewer.isBehind()) continue;
       this.leave(viewer);
       this.#context.stats.leftBehind++;
-      this.#behind.set(viewer, { at: this.#sent, since: now });
-      this.#count();
-      viewer.onceDrained(() => this.#resume(viewer));
+      this.#park(viewer, this.#sent);
     }
   }
 
+  #park(viewer: Viewer, at: Head): void {
+    this.#behind.set(viewer, { at, since: performance.now() });
+    this.#count();
+    viewer.onceDrained(() => this.#resume(viewer));
+  }
+
+  /** Gives a viewer who took what waited more of what it lacks, piece by piece; it is back in the audience when nothing is left. */
   #resume(viewer: Viewer): void {
     const parked = this.#behind.get(viewer);
     if (!parked) return;
     this.#behind.delete(viewer);
-    this.join(viewer, parked.at);
+    let { at } = parked;
+    for (;;) {
+      const next = this.#log.within(at, CATCH_UP_CHARACTERS);
+      const missing = next && comparePositions(next, this.#sent) < 0 && this.#log.since(at, next);
+      if (!next || !missing) break;
+      this.#tell(viewer, this.#delta(missing, next));
+      at = next;
+      if (viewer.isBehind()) {
+        this.#park(viewer, at);
+        return;
+      }
+    }
+    this.join(viewer, at);
   }
 
   /** Brings one viewer from `after`, or from the start where that is unknown, to `reached`. */
@@ -345,7 +373,7 @@ export class StreamRelay {
     const { epoch } = this.head;
     if (this.#sent.epoch !== epoch) return { event: 'snapshot', data: this.#snapshot(false, this.head) };
     const { status } = this.#log;
-    const text = JSON.stringify(status) ?? '';
+    const text = textOf(status);
     if (this.#unsent.length === 0 && text === this.#sentStatus) return undefined;
     this.#sentStatus = text;
     return this.#delta({ parts: this.#unsent, status }, this.head);
@@ -373,4 +401,8 @@ export class StreamRelay {
     if (ending?.kind === 'done') return { event: 'done', data: { ...place, finishReason: ending.finishReason, counters: ending.counters } };
     return ending && { event: 'failed', data: { ...place, error: ending.error } };
   }
+}
+
+function textOf(status: StreamView['status']): string {
+  return status === undefined ? '' : JSON.stringify(status);
 }

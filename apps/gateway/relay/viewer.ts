@@ -8,10 +8,13 @@ export type Update =
   | { readonly event: 'done'; readonly data: Done }
   | { readonly event: 'failed'; readonly data: Failed };
 
+/** The part of its bound at which a viewer is behind: what is on its way to everyone, or a piece of what it lacks, must fit in the rest. */
+export const BEHIND_AT = 1 / 2;
+
 /** One connection's view of one stream. */
 export interface Viewer {
   readonly transport: Transport;
-  /** True when more waits for this viewer than its bound allows. */
+  /** True when so much waits for this viewer that it should get no more (BEHIND_AT). */
   isBehind(): boolean;
   /** Calls `listener` once, when what waits has been taken. Not called for a connection that closes. */
   onceDrained(listener: () => void): void;

@@ -28,7 +28,11 @@ export async function run() {
   report('gateway, SSE', cpuText(meshSse));
   share('  of plain Socket.IO', meshSse, socketio, 1 / 4);
   share('  of plain Node SSE', meshSse, sse);
-  if (hasNchan()) share('  of nchan', meshSse, medians(runs.nchan), 1 / 4);
+  if (hasNchan()) {
+    const nchan = medians(runs.nchan);
+    share('  of nchan', meshSse, nchan, 1 / 4);
+    report('  what the kernel takes for the writes alone, of nchan', `${((meshSse.kernelMicros / nchan.cpuMicros) * 100).toFixed(0)} %`);
+  }
   latency(runs.meshSse);
   report('gateway, Socket.IO', cpuText(meshSocketio));
   share('  of plain Socket.IO', meshSocketio, socketio, 1 / 3);

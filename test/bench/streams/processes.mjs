@@ -48,14 +48,15 @@ export async function startServer(file, args = []) {
   return { ...program, url: program.answer.url };
 }
 
-/** Processor seconds that a process has used, user and system. */
+/** Processor seconds that processes have used: in all, and in the kernel alone. */
 export async function cpuSeconds(...pids) {
-  let ticks = 0;
+  const ticks = { all: 0, kernel: 0 };
   for (const pid of pids) {
     const [user, system] = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /s, '').split(' ').slice(11, 13).map(Number);
-    ticks += user + system;
+    ticks.all += user + system;
+    ticks.kernel += system;
   }
-  return ticks / TICKS_PER_SECOND;
+  return { all: ticks.all / TICKS_PER_SECOND, kernel: ticks.kernel / TICKS_PER_SECOND };
 }
 
 /** Resident memory, in kB. */

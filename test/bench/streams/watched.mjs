@@ -84,7 +84,8 @@ async function measure(pids, crowd, { group, source, open, start, also, viewers,
   const startedAt = machineNow();
   await start();
   const result = await crowd.result(group).finally(() => clearInterval(sampling));
-  const cpu = (await cpuSeconds(...pids)) - cpuBefore;
+  const cpuAfter = await cpuSeconds(...pids);
+  const cpu = cpuAfter.all - cpuBefore.all;
   if (also) await crowd.result(also);
   const [{ tokens, sha256 }] = result.streams;
   if (sha256 !== (await digestOf(source, group))) throw new Error(`${group}: the viewers' text is not the source's.`);
@@ -92,6 +93,7 @@ async function measure(pids, crowd, { group, source, open, start, also, viewers,
   return {
     ...result.latencyMs,
     cpuMicros: (cpu * 1e6) / result.delivered,
+    kernelMicros: ((cpuAfter.kernel - cpuBefore.kernel) * 1e6) / result.delivered,
     cores: cpu / ((result.lastAt - startedAt) / 1_000),
     lagSeconds: (result.lastAt - startedAt) / 1_000 - seconds,
     windowMs: (seconds * 1_000) / (result.updates / viewers),
@@ -107,9 +109,9 @@ export function medians(runs) {
 }
 
 /** "2.31 µs" and what belongs to it. */
-export function cpuText({ cpuMicros, cores, lagSeconds, windowMs }) {
+export function cpuText({ cpuMicros, kernelMicros, cores, lagSeconds, windowMs }) {
   const late = lagSeconds > 0.5 ? `, ${lagSeconds.toFixed(1)} s behind at the end` : '';
-  return `${cpuMicros.toFixed(2)} µs per delivered token, ${cores.toFixed(2)} core, an update every ${windowMs.toFixed(0)} ms${late}`;
+  return `${cpuMicros.toFixed(2)} µs per delivered token (kernel ${kernelMicros.toFixed(2)}), ${cores.toFixed(2)} core, an update every ${windowMs.toFixed(0)} ms${late}`;
 }
 
 export function latencyText({ p50, p99, max }) {

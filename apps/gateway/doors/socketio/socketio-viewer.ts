@@ -2,7 +2,7 @@
 import type { Socket as Connection } from 'node:net';
 import type { Server, Socket } from 'socket.io';
 import type { ClientToServerEvents, ServerToClientEvents } from '#contracts';
-import type { Transport, Update, Viewer } from '../../relay/viewer.js';
+import { BEHIND_AT, type Transport, type Update, type Viewer } from '../../relay/viewer.js';
 import { textFrame } from './text-frame.js';
 
 export type MeshServer = Server<ClientToServerEvents, ServerToClientEvents>;
@@ -20,7 +20,7 @@ export class SocketIoViewer implements Viewer {
 
   isBehind(): boolean {
     const { conn } = this.socket;
-    return conn['writeBuffer'].length > MAX_WAITING_PACKETS || (webSocketConnection(conn)?.writableLength ?? 0) > this.transport.bufferBytes;
+    return conn['writeBuffer'].length > MAX_WAITING_PACKETS || (webSocketConnection(conn)?.writableLength ?? 0) > this.transport.bufferBytes * BEHIND_AT;
   }
 
   onceDrained(listener: () => void): void {

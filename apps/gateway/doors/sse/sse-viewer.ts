@@ -1,6 +1,6 @@
 /** A viewer on Server-Sent Events. */
 import type { Socket } from 'node:net';
-import type { Transport, Update, Viewer } from '../../relay/viewer.js';
+import { BEHIND_AT, type Transport, type Update, type Viewer } from '../../relay/viewer.js';
 import { COMMENT, encodeEvent } from './sse.js';
 
 /**
@@ -17,7 +17,7 @@ export class SseViewer implements Viewer {
   ) {}
 
   isBehind(): boolean {
-    return this.socket.writableLength > this.bufferBytes;
+    return this.socket.writableLength > this.bufferBytes * BEHIND_AT;
   }
 
   onceDrained(listener: () => void): void {
