@@ -5,6 +5,9 @@ import { InferenceStart, type NodeStatus } from '#contracts';
 import { Placement } from '#placement';
 import type { z } from 'zod';
 
+/** Nodes that are asked to take one stream over. */
+const MAX_ASKED = 3;
+
 @Injectable()
 export class Peers {
   readonly #bus: Bus;
@@ -24,13 +27,18 @@ export class Peers {
    * @returns false where there is none, or it would not
    */
   async handOver(request: z.input<typeof InferenceStart.request> & { model: string }): Promise<boolean> {
-    const choice = this.#placement.choose(request.model, new Set([this.#bus.node]));
-    if (!choice || choice.reason === 'could pull it' || choice.reason === 'its engine is coming') return false;
-    try {
-      await this.#bus.call(InferenceStart, { ...request, epoch: request.epoch + 1 }, { node: choice.node });
-      return true;
-    } catch {
-      return false; // The stream ends with the error that it has already.
+    const tried = new Set([this.#bus.node]);
+    while (tried.size <= MAX_ASKED) {
+      const choice = this.#placement.choose(request.model, tried);
+      if (!choice || choice.reason === 'could pull it' || choice.reason === 'its engine is coming') return false;
+      tried.add(choice.node);
+      try {
+        await this.#bus.call(InferenceStart, { ...request, epoch: request.epoch + 1 }, { node: choice.node });
+        return true;
+      } catch {
+        continue; // What it said of itself is out of date. The stream ends with the error that it has already where nobody takes it.
+      }
     }
+    return false;
   }
 }

@@ -76,8 +76,8 @@ describe('pull progress', () => {
 });
 
 describe('trying again', () => {
-  const pauses = (message: string, { awayMs = 0, code = 'pull_failed' as const } = {}) =>
-    [1, 2, 3, 4, 5, 6].map((failures) => pauseBeforeNext({ error: new MeshError(code, message), failures, awayMs }, USUAL_PATIENCE));
+  const pauses = (message: string, begun = true) =>
+    [1, 2, 3, 4, 5, 6].map((failures) => pauseBeforeNext({ error: new MeshError('pull_failed', message), failures, awayMs: 0, begun }, USUAL_PATIENCE));
 
   it('a failure that may pass: after 1, 2, 4, 8 and 16 seconds', () => {
     expect(pauses('max retries exceeded: unexpected EOF')).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, undefined]);
@@ -88,9 +88,13 @@ describe('trying again', () => {
     expect(pauses(message)).toEqual(Array(6).fill(undefined));
   });
 
+  it('a registry that can not even be asked: once more', () => {
+    expect(pauses('dial tcp 127.0.0.1:1: connect: connection refused', false)).toEqual([1_000, ...Array(5).fill(undefined)]);
+  });
+
   it('an engine that is away is no failure: it is asked every two seconds, for an hour', () => {
     const away = new MeshError('engine_unavailable', 'No engine answers.');
-    expect(pauseBeforeNext({ error: away, failures: 100, awayMs: 3_000_000 }, USUAL_PATIENCE)).toBe(2_000);
-    expect(pauseBeforeNext({ error: away, failures: 0, awayMs: 3_700_000 }, USUAL_PATIENCE)).toBeUndefined();
+    expect(pauseBeforeNext({ error: away, failures: 100, awayMs: 3_000_000, begun: false }, USUAL_PATIENCE)).toBe(2_000);
+    expect(pauseBeforeNext({ error: away, failures: 0, awayMs: 3_700_000, begun: true }, USUAL_PATIENCE)).toBeUndefined();
   });
 });

@@ -35,11 +35,16 @@ export interface Failure {
   readonly failures: number;
   /** How long the engine has been away, in milliseconds. */
   readonly awayMs: number;
+  /** Whether a byte has come, in whatever attempt. */
+  readonly begun: boolean;
 }
 
+/** A registry that can't even be asked is asked once more: a name that is wrong, or no network, should be told soon. */
+const TRIES_TO_BEGIN = 2;
+
 /** Milliseconds until the next attempt, or undefined when there is none. */
-export function pauseBeforeNext({ error, failures, awayMs }: Failure, { tries, firstMs, longestMs, engineAwayMs }: PullPatience): number | undefined {
+export function pauseBeforeNext({ error, failures, awayMs, begun }: Failure, { tries, firstMs, longestMs, engineAwayMs }: PullPatience): number | undefined {
   if (error.code === 'engine_unavailable' || error.code === 'unavailable') return awayMs > engineAwayMs ? undefined : Math.min(longestMs, 2 * firstMs);
-  if (FINAL.test(error.message) || failures >= tries) return undefined;
+  if (FINAL.test(error.message) || failures >= (begun ? tries : Math.min(tries, TRIES_TO_BEGIN))) return undefined;
   return Math.min(longestMs, firstMs * 2 ** (failures - 1));
 }

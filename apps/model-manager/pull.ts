@@ -84,7 +84,7 @@ export class Pull {
         reached = this.#meter.completedBytes;
         const isAway = error.code === 'engine_unavailable';
         failures = gotOn ? 1 : failures + (isAway ? 0 : 1);
-        const pause = pauseBeforeNext({ error, failures, awayMs }, this.#parts.patience);
+        const pause = pauseBeforeNext({ error, failures, awayMs, begun: reached > 0 }, this.#parts.patience);
         if (signal.aborted || pause === undefined) {
           this.#end('failed', error);
           return;
