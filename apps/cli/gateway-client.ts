@@ -4,6 +4,7 @@ import { type EventSourceMessage, createParser } from 'eventsource-parser';
 import { Agent, type Response, fetch } from 'undici';
 import { z } from 'zod';
 import {
+  Benchmark,
   type CreateStream,
   CreatedStream,
   Delta,
@@ -21,8 +22,9 @@ import {
 } from '#contracts';
 
 /** No connection is kept: a command ends when its work does. An event stream may be silent for long. */
-const DISPATCHER = new Agent({ pipelining: 0, bodyTimeout: 0 });
+const DISPATCHER = new Agent({ pipelining: 0, headersTimeout: 0, bodyTimeout: 0 });
 const CALL_TIMEOUT_MS = 15_000;
+const BENCHMARK_TIMEOUT_MS = 900_000;
 /** How often a cut event stream is taken up again before giving up. */
 const MAX_RESUMES = 5;
 const RESUME_DELAY_MS = 500;
@@ -70,6 +72,10 @@ export class GatewayClient {
 
   async pullStatus(model: string): Promise<PullProgress> {
     return this.#call('GET', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
+  }
+
+  async benchmark(model: string | undefined, repeats: number): Promise<Benchmark> {
+    return this.#call('POST', '/models/benchmark', { repeats, ...(model !== undefined && { model }) }, Benchmark, BENCHMARK_TIMEOUT_MS);
   }
 
   async createStream(request: CreateStream): Promise<CreatedStream> {
@@ -122,18 +128,18 @@ export class GatewayClient {
     }
   }
 
-  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema): Promise<z.output<Schema>> {
-    const response = await this.#fetch(method, path, body);
+  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema, timeoutMs?: number): Promise<z.output<Schema>> {
+    const response = await this.#fetch(method, path, body, {}, timeoutMs);
     if (!response.ok) throw await errorOf(response);
     return parseOrThrow(schema, await response.json(), `answer of ${method} ${path}`) as z.output<Schema>;
   }
 
-  async #fetch(method: string, path: string, body: object | undefined, headers: Record<string, string> = {}): Promise<Response> {
+  async #fetch(method: string, path: string, body: object | undefined, headers: Record<string, string> = {}, timeoutMs = CALL_TIMEOUT_MS): Promise<Response> {
     try {
       return await fetch(this.url + path, {
         dispatcher: DISPATCHER,
         method,
-        signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
         headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
       });

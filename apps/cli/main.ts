@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
+import { benchCommand } from './commands/bench.js';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { gpuCommand } from './commands/gpu.js';
@@ -23,7 +24,8 @@ const program = new Command('ollamesh')
   .addCommand(statusCommand())
   .addCommand(gpuCommand())
   .addCommand(devCommand())
-  .addCommand(nodeCommand());
+  .addCommand(nodeCommand())
+  .addCommand(benchCommand());
 
 try {
   await program.parseAsync();

@@ -5,6 +5,9 @@ import type { LoadedConfig } from '#config';
 import { CONFIG, Logger, packageVersion } from '#runtime';
 import { Announcer } from './announcer.js';
 import { Answers } from './answers.js';
+import { BenchmarkStore } from './benchmark-store.js';
+import { BenchmarksController } from './benchmarks.controller.js';
+import { BENCHMARK_STORE, Benchmarks } from './benchmarks.js';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { ModelManagerController } from './model-manager.controller.js';
@@ -29,5 +32,11 @@ const PULLS = {
   }),
 };
 
-@Module({ controllers: [ModelManagerController, ResidencyController, NodesController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Answers, Producers, Announcer] })
+const BENCHMARKS = {
+  provide: BENCHMARK_STORE,
+  inject: [Bus, CONFIG, Logger],
+  useFactory: ({ node }: Bus, { dataDir }: LoadedConfig, log: Logger) => new BenchmarkStore(dataDir, node, (message) => log.warn(message)),
+};
+
+@Module({ controllers: [ModelManagerController, ResidencyController, NodesController, BenchmarksController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Answers, Producers, Announcer, BENCHMARKS, Benchmarks] })
 export class ModelManagerModule {}

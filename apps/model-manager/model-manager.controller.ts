@@ -3,6 +3,7 @@ import { Controller } from '@nestjs/common';
 import { Handle, On } from '#bus';
 import { type Engine, EngineChanged, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, StreamsWatched } from '#contracts';
 import type { z } from 'zod';
+import { Benchmarks } from './benchmarks.js';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { Producers } from './producers.js';
@@ -15,6 +16,7 @@ export class ModelManagerController {
     private readonly catalogue: Catalogue,
     private readonly pulls: Pulls,
     private readonly producers: Producers,
+    private readonly benchmarks: Benchmarks,
   ) {}
 
   @On(EngineChanged, { from: 'own' })
@@ -24,7 +26,15 @@ export class ModelManagerController {
 
   @Handle(ModelsList)
   async list() {
-    return { models: await this.catalogue.list() };
+    const models = await this.catalogue.list();
+    return {
+      models: await Promise.all(
+        models.map(async (model) => {
+          const benchmark = await this.benchmarks.find(model.name, model.digest);
+          return { ...model, ...(benchmark && { benchmark }) };
+        }),
+      ),
+    };
   }
 
   @Handle(ModelsShow)

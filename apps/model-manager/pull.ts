@@ -82,7 +82,7 @@ export class Pull {
         const error = pullError(this.model, thrown);
         const gotOn = this.#meter.completedBytes > reached;
         reached = this.#meter.completedBytes;
-        const isAway = error.code === 'engine_unavailable';
+        const isAway = AWAY.has(error.code);
         failures = gotOn ? 1 : failures + (isAway ? 0 : 1);
         const pause = pauseBeforeNext({ error, failures, awayMs, begun: reached > 0 }, this.#parts.patience);
         if (signal.aborted || pause === undefined) {
@@ -194,12 +194,15 @@ export class Pull {
   }
 }
 
+/** Nobody can be asked: the engine is away, or whoever knows where it is. */
+const AWAY: ReadonlySet<string> = new Set(['engine_unavailable', 'unavailable']);
+
 function bare(digest: string): string {
   return digest.replace(/^sha256:/, '');
 }
 
 function pullError(model: string, thrown: unknown): MeshError {
   const error = MeshError.from(thrown);
-  if (error.code === 'engine_unavailable' || error.code === 'cancelled') return error;
+  if (AWAY.has(error.code) || error.code === 'cancelled') return error;
   return new MeshError('pull_failed', `Pulling "${model}" failed: ${error.message}`, { cause: thrown, retryable: error.retryable, details: { model, said: error.message, ...error.details } });
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type PullProgress, PullProgressed } from '#contracts';
 import { FakeOllama } from '../../test/fakes/fake-ollama.js';
-import { modelManagerParts } from '../../test/fakes/model-manager-parts.js';
+import { engineAt, modelManagerParts } from '../../test/fakes/model-manager-parts.js';
 import { TestBus, eventually } from '../../test/fakes/test-bus.js';
 
 let net: TestBus;
@@ -178,6 +178,18 @@ describe('pulls', () => {
     await third.pulls.onApplicationBootstrap();
     expect(third.warnings).toEqual([expect.stringContaining("can't be read")]);
     await third.close();
+  });
+
+  it('restart before the orchestrator is there: the pull waits for it', async () => {
+    const lonely = await modelManagerParts(net, engine, { node: 'lonely', orchestrator: false });
+    await writeFile(join(lonely.dataDir, 'pulls-lonely.json'), '{"models":["new"]}');
+    engine.on('/api/pull', { lines: [{ status: 'success' }] });
+    await lonely.pulls.onApplicationBootstrap();
+    await eventually(() => events.filter(({ phase }) => phase === 'retrying').length >= 3);
+    lonely.link.update(engineAt(engine.url, 'lonely'));
+    await ended();
+    expect(last()).toMatchObject({ model: 'new:latest', status: 'success' });
+    await lonely.close();
   });
 
   it('status: a pull that never was is not_found', () => {

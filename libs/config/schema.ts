@@ -30,7 +30,7 @@ const EngineSection = z.strictObject({
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a volume name')
     .default('ollamesh-models'),
   /** Generations at once per model. */
-  parallel: z.int().min(1).max(64).default(4),
+  parallel: z.int().min(1).max(1_024).default(4),
   /** How long a model stays in memory after its last use. */
   keepAlive: KeepAlive.default('5m'),
   /** How long an engine may take from start to its first answer, in milliseconds. */

@@ -1,4 +1,5 @@
 /** Every message that crosses a boundary: subjects, schemas, types, error codes. */
+export * from './benchmark.js';
 export * from './define.js';
 export * from './embedded-engine.js';
 export * from './engine.js';

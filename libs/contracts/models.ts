@@ -1,5 +1,6 @@
 /** What model-manager says about a node's models. */
 import { z } from 'zod';
+import { Benchmark } from './benchmark.js';
 import { event, rpc } from './define.js';
 import { ErrorBody } from './errors.js';
 import { ModelName } from './model-name.js';
@@ -30,6 +31,8 @@ export const Model = z.object({
   contextLength: z.number().optional(),
   capabilities: z.array(z.string()).optional(),
   residency: Residency,
+  /** The last one of this model on that node. */
+  benchmark: Benchmark.optional(),
 });
 export type Model = z.infer<typeof Model>;
 

@@ -6,6 +6,7 @@ const BENCHES = {
   broker: () => import('./broker.mjs'),
   'embedded-engine': () => import('./embedded-engine.mjs'),
   pull: () => import('./pull.mjs'),
+  models: () => import('./models.mjs'),
   'streams:fan-out': () => import('./streams/fan-out.mjs'),
   'streams:few': () => import('./streams/few.mjs'),
   'streams:many': () => import('./streams/many.mjs'),

@@ -35,12 +35,14 @@ export interface PartsOptions {
   /** Kept by whoever gives it. */
   readonly dataDir?: string;
   readonly node?: string;
+  /** False: nobody says where the engine is. */
+  readonly orchestrator?: boolean;
 }
 
-export async function modelManagerParts(net: TestBus, engine: FakeOllama, { models = {}, engineConfig = {}, pulls: pullSetup, dataDir: given, node = 'local' }: PartsOptions = {}) {
+export async function modelManagerParts(net: TestBus, engine: FakeOllama, { models = {}, engineConfig = {}, pulls: pullSetup, dataDir: given, node = 'local', orchestrator: isThere = true }: PartsOptions = {}) {
   const dataDir = given ?? (await mkdtemp(join(tmpdir(), 'ollamesh-parts-')));
   const orchestrator = await net.connect('orchestrator', node);
-  orchestrator.serve(EngineDescribe, () => engineAt(engine.url, node));
+  if (isThere) orchestrator.serve(EngineDescribe, () => engineAt(engine.url, node));
   await orchestrator.flush();
   const bus = await net.connect('model-manager', node);
   const config: LoadedConfig = { ...Config.parse({ models, engine: engineConfig }), dataDir };

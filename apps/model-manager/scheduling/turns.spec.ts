@@ -134,6 +134,21 @@ describe('turns', () => {
     expect(seen('patient').at(-1)).toBe('done');
   });
 
+  it('model deleted while it is in use: what it answers goes on to its end, what waits for it is told that it is gone', async () => {
+    await begin({ engineConfig: { parallel: 1 } });
+    engine.on('/api/generate', ({ prompt }) => (prompt === 'running' ? { lines: [word('a'), word('b'), LAST_LINE], everyMs: 300 } : { status: 404, lines: [{ error: "model 'a:latest' not found" }] }));
+    await start('running');
+    await start('waiting');
+    engine.on('/api/delete', { lines: [''] });
+    await (await parts.link.client()).delete('a:latest');
+    engine.models = ['b:latest'];
+    parts.catalogue.forget();
+    for (const name of ['running', 'waiting']) await ends(name);
+    expect(seen('running')).toEqual(['token', 'token', 'done']);
+    expect(frames.get('waiting')?.at(-1)).toMatchObject({ error: { code: 'model_not_found' } });
+    await expect(start('later')).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
   it('switch: the model in memory makes room before another is asked', async () => {
     await begin({ models: { maxResident: 1 } });
     engine.loaded = ['a:latest'];

@@ -3,7 +3,7 @@ import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/co
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
-import { LoadModel, ModelName, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
+import { BenchmarkModel, LoadModel, ModelName, ModelsBenchmark, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
 import { MeshView } from '../../mesh-view.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
@@ -15,6 +15,8 @@ const PullOnNode = PullModel.extend(OfNode.shape);
 type PullOnNode = z.output<typeof PullOnNode>;
 const LoadOnNode = LoadModel.extend(OfNode.shape);
 type LoadOnNode = z.output<typeof LoadOnNode>;
+const BenchmarkOnNode = BenchmarkModel.extend(OfNode.shape);
+type BenchmarkOnNode = z.output<typeof BenchmarkOnNode>;
 const ModelOnNode = NamedModel.extend(OfNode.shape);
 type ModelOnNode = z.output<typeof ModelOnNode>;
 
@@ -80,6 +82,13 @@ export class ModelsController {
   @ApiOperation({ summary: 'Take a model out of memory; refused while it answers somebody' })
   unload(@Body({ schema: ModelOnNode }) { model, node }: ModelOnNode) {
     return this.bus.call(ModelsUnload, { model }, this.#at(node, model));
+  }
+
+  @Post('benchmark')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Measure a model that nobody uses meanwhile; answers when that is done' })
+  benchmark(@Body({ schema: BenchmarkOnNode }) { model, repeats, node }: BenchmarkOnNode) {
+    return this.bus.call(ModelsBenchmark, { ...(model !== undefined && { model }), ...(repeats !== undefined && { repeats }) }, this.#at(node, model));
   }
 
   @Delete()
