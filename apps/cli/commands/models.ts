@@ -59,7 +59,7 @@ async function withMesh<Result>(options: FindOptions, work: (client: Awaited<Ret
 }
 
 /** "in memory, 4.1 GB on the GPU, until 12:30". */
-export function memoryOf(residency: Model['residency']): string {
+function memoryOf(residency: Model['residency']): string {
   if (residency.state === 'on-disk') return '';
   if (residency.state === 'loading') return 'loading';
   const { vramBytes, ramBytes, expiresAt } = residency;
@@ -70,14 +70,17 @@ export function memoryOf(residency: Model['residency']): string {
 
 function table(models: readonly Model[]): string {
   if (models.length === 0) return 'No models yet. Pull one: ollamesh pull llama3.2\n';
-  const rows = models.map(({ name, sizeBytes, parameterSize, quantization, residency }) => [
+  const severalNodes = new Set(models.map(({ node }) => node)).size > 1;
+  const rows = models.map(({ node, name, sizeBytes, parameterSize, quantization, residency, benchmark }) => [
     name,
+    ...(severalNodes ? [node] : []),
     `${(sizeBytes / 1e6).toFixed(1)} MB`,
     parameterSize ?? '',
     quantization ?? '',
+    benchmark ? `${Math.round(benchmark.tokensPerSecond.median)} tokens/s` : '',
     memoryOf(residency),
   ]);
-  const lines = [['NAME', 'SIZE', 'PARAMETERS', 'QUANTIZATION', ''], ...rows];
+  const lines = [['NAME', ...(severalNodes ? ['NODE'] : []), 'SIZE', 'PARAMETERS', 'QUANTIZATION', 'SPEED', ''], ...rows];
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   return lines.map((line) => `${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
 }

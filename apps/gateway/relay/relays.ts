@@ -36,9 +36,8 @@ const MAX_GONE = 10_000;
 /** How long after the bus came back a producer may not be back yet, and how often it is asked for meanwhile, in milliseconds. */
 const PRODUCERS_BACK_MS = 2_000;
 const ASK_AGAIN_MS = 100;
-/** What becomes of a stream in this time, in milliseconds, counts for or against its node, and how often it is looked at. */
+/** What becomes of a stream in this time, in milliseconds, counts for or against its node. */
 const OUTCOME_MS = 10_000;
-const OUTCOME_LOOK_MS = 500;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
@@ -73,6 +72,8 @@ export class Relays implements OnApplicationBootstrap {
   /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
   readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
+  /** Of streams whose node is still to be judged by them. */
+  readonly #outcomes = new Map<string, () => void>();
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   #writeCostMs = 0.01;
@@ -105,6 +106,7 @@ export class Relays implements OnApplicationBootstrap {
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
         this.#keep(relay);
+        this.#outcomes.get(relay.id)?.();
         for (const listener of this.#onEnded) listener(relay);
       },
       viewersChanged: (from, to) => {
@@ -170,7 +172,6 @@ export class Relays implements OnApplicationBootstrap {
     try {
       const started = await this.#start(relay, {
         streamId: id,
-        epoch: 1,
         ownerTokenHash: hash(ownerToken),
         generation,
         ...(model !== undefined && { model }),
@@ -190,7 +191,7 @@ export class Relays implements OnApplicationBootstrap {
    * Gives a new stream to the node that suits it, and to one other where that one refuses.
    * @throws MeshError of the first
    */
-  async #start(relay: StreamRelay, request: z.input<typeof InferenceStart.request>, traceparent: string | undefined): Promise<{ model: string }> {
+  async #start(relay: StreamRelay, request: Omit<z.input<typeof InferenceStart.request>, 'epoch'>, traceparent: string | undefined): Promise<{ model: string }> {
     const tried = new Set<string>();
     let first: unknown;
     while (tried.size < 2) {
@@ -198,8 +199,10 @@ export class Relays implements OnApplicationBootstrap {
       if (tried.has(node)) break;
       tried.add(node);
       try {
-        const start = () => this.#bus.call(InferenceStart, request, { node, traceparent });
-        return await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay));
+        // An epoch of its own: one that did not answer in time may have begun all the same.
+        const epoch = tried.size;
+        const start = () => this.#bus.call(InferenceStart, { ...request, epoch }, { node, traceparent });
+        return await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay, epoch));
       } catch (thrown) {
         first ??= thrown;
         if (!isWorthAnotherNode(thrown)) break;
@@ -209,11 +212,20 @@ export class Relays implements OnApplicationBootstrap {
   }
 
   /** Settles when the stream has ended or gone on for a while; rejects where it failed, or went on at another node. */
-  async #outcome(relay: StreamRelay): Promise<void> {
-    for (let waited = 0; relay.live && waited < OUTCOME_MS; waited += OUTCOME_LOOK_MS) await sleep(OUTCOME_LOOK_MS, undefined, { ref: false });
-    const { error } = relay.view();
-    if (error) throw MeshError.fromBody(error);
-    if (relay.head.epoch > 1) throw new MeshError('engine_unavailable', 'It failed before its first word, and another node went on with it.');
+  #outcome(relay: StreamRelay, epoch: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        clearTimeout(timer);
+        this.#outcomes.delete(relay.id);
+        const { error } = relay.view();
+        if (error) reject(MeshError.fromBody(error));
+        else if (relay.head.epoch > epoch) reject(new MeshError('engine_unavailable', 'It failed before its first word, and another node went on with it.'));
+        else resolve();
+      };
+      const timer = setTimeout(settle, OUTCOME_MS).unref();
+      this.#outcomes.set(relay.id, settle);
+      if (!relay.live) settle();
+    });
   }
 
   /**
