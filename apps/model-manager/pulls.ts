@@ -19,8 +19,8 @@ export interface PullSetup {
   readonly wishes: PullWishes;
 }
 
-/** At most ten events a second of one pull, but for transitions. */
-const EVENT_INTERVAL_MS = 100;
+/** Five events a second of one pull, besides transitions: what they cost is waking everyone who listens. */
+const EVENT_INTERVAL_MS = 200;
 /** How long an ended pull can be asked for. */
 const ENDED_TTL_MS = 60_000;
 const MAX_WAITING = 100;
@@ -143,7 +143,7 @@ export class Pulls implements OnApplicationBootstrap, OnApplicationShutdown {
     for (const [index, pull] of this.#waiting.entries()) pull.queue(index + 1);
   }
 
-  /** Tells everybody: of a transition at once, of progress every tenth of a second. */
+  /** Tells everybody: of a transition at once, of progress now and then. */
   #changed(pull: Pull, transition: boolean): void {
     const said = this.#said.get(pull) ?? { at: -Infinity, soon: undefined };
     this.#said.set(pull, said);
