@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bus, connectBus } from '#bus';
 import type { ConfigLoaded } from '#config';
 import { type AppName, type Engine, EngineChanged, HardwareChanged, MeshError } from '#contracts';
-import { Logger, once, packageVersion } from '#runtime';
+import { Logger, configFileOf, once, packageVersion } from '#runtime';
 import type { BusServer } from './bus-server.js';
 import { GatewayClient } from './gateway-client.js';
 import { startMesh } from './mesh.js';
@@ -28,7 +28,8 @@ export interface LaunchOptions {
 const HARDWARE_PATIENCE_MS = 2_000;
 
 /** @throws MeshError of whatever can't start; nothing is left running then. */
-export async function launchMesh({ loaded: { config: loaded, file, notices }, view, logFormat }: LaunchOptions): Promise<LaunchedMesh> {
+export async function launchMesh({ loaded: source, view, logFormat }: LaunchOptions): Promise<LaunchedMesh> {
+  const { config: loaded, file, notices } = source;
   const { operatorToken = randomBytes(24).toString('base64url') } = loaded.gateway;
   const config = { ...loaded, gateway: { ...loaded.gateway, operatorToken } };
   const log = (app: AppName) => new Logger({ app, level: config.log.level, format: logFormat });
@@ -59,7 +60,7 @@ export async function launchMesh({ loaded: { config: loaded, file, notices }, vi
   };
   view.tell({ what: 'config', file, notices });
   try {
-    const mesh = await startMesh(config, { log, bus: listen });
+    const mesh = await startMesh(config, { log, bus: listen }, configFileOf(source));
     view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port, keeps: mesh.keeps });
     await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString(), operatorToken });
     const ready = readiness.reached.then(async () => {

@@ -6,6 +6,7 @@ import { packageVersion } from '#package-root';
 import { benchCommand } from './commands/bench.js';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
+import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { nodeCommand } from './commands/node.js';
@@ -23,6 +24,7 @@ const program = new Command('ollamesh')
   .addCommand(pullCommand())
   .addCommand(statusCommand())
   .addCommand(gpuCommand())
+  .addCommand(doctorCommand())
   .addCommand(devCommand())
   .addCommand(nodeCommand())
   .addCommand(benchCommand());

@@ -2,7 +2,7 @@
 import { connectBus, type Bus } from '#bus';
 import type { LoadedConfig } from '#config';
 import type { AppName } from '#contracts';
-import { Logger, type RunningApp, type Runtime, once, packageVersion, startMicroservice } from '#runtime';
+import { type ConfigFile, Logger, type RunningApp, type Runtime, once, packageVersion, startMicroservice } from '#runtime';
 import { type BusServer, provideBus } from './bus-server.js';
 import { GpuAgentModule } from '../gpu-agent/app.module.js';
 import { startGateway } from '../gateway/start.js';
@@ -37,23 +37,23 @@ export interface MeshNode {
  * @throws MeshError of whatever can't start; what had started is stopped then.
  */
 export async function startNode(config: LoadedConfig, observer: MeshObserver): Promise<MeshNode> {
-  const { close } = await startApps(config, observer, async () => undefined);
+  const { close } = await startApps(config, observer, undefined, async () => undefined);
   return { close };
 }
 
 /**
- * Starts everything.
+ * Starts everything. @param configFile where `config` came from, to be watched
  * @throws MeshError of whatever can't start; what had started is stopped then.
  */
-export async function startMesh(config: LoadedConfig, observer: MeshObserver): Promise<Mesh> {
-  const { last: gateway, close } = await startApps(config, observer, (start) => start('gateway', (runtime) => startGateway(runtime, packageVersion())));
+export async function startMesh(config: LoadedConfig, observer: MeshObserver, configFile?: ConfigFile): Promise<Mesh> {
+  const { last: gateway, close } = await startApps(config, observer, configFile, (start) => start('gateway', (runtime) => startGateway(runtime, packageVersion())));
   return { url: gateway.url, port: gateway.port, keeps: gateway.keeps, close };
 }
 
 type Start = <App extends RunningApp>(app: AppName, launch: (runtime: Runtime) => Promise<App>) => Promise<App>;
 
 /** Starts the apps of a node, and then what `finish` starts. */
-async function startApps<Last>(config: LoadedConfig, observer: MeshObserver, finish: (start: Start) => Promise<Last>): Promise<{ last: Last; close: () => Promise<void> }> {
+async function startApps<Last>(config: LoadedConfig, observer: MeshObserver, configFile: ConfigFile | undefined, finish: (start: Start) => Promise<Last>): Promise<{ last: Last; close: () => Promise<void> }> {
   const server = await provideBus(config);
   const closing: (() => Promise<void>)[] = [() => server.close()];
   const close = once(async () => {
@@ -65,7 +65,7 @@ async function startApps<Last>(config: LoadedConfig, observer: MeshObserver, fin
       const logger = observer.log(app);
       const bus = await connect(server, app, config, logger);
       closing.push(() => bus.close());
-      const running = await launch({ bus, config, logger });
+      const running = await launch({ bus, config, configFile, logger });
       closing.push(() => running.close());
       return running;
     };

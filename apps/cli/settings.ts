@@ -17,7 +17,7 @@ export interface SharedOptions {
 export function withMeshOptions(command: Command): Command {
   return command
     .addOption(new Option('-c, --config <file>', 'config file (default: ollamesh.config.* in this folder)'))
-    .addOption(new Option('--engine <driver>', 'which engine to use').choices(['auto', 'docker', 'external', 'embedded']))
+    .addOption(new Option('--engine <driver>', 'which engine to use').choices(['auto', 'docker', 'native', 'external', 'embedded']))
     .addOption(new Option('--engine-url <url>', 'an Ollama that runs already'))
     .addOption(new Option('--port <port>', 'port of the gateway; the next free one if taken (default: 11435)'))
     .addOption(new Option('--node <name>', "this machine's name on the bus"))

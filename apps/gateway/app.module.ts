@@ -1,5 +1,14 @@
 /** gateway: the only door for users. Relays streams to viewers; each door only translates. */
 import { Module } from '@nestjs/common';
+import { AiSdkController } from './doors/ai-sdk/ai-sdk.controller.js';
+import { Chats } from './doors/ai-sdk/chats.js';
+import { DoorStreams } from './doors/door-streams.js';
+import { Embeddings } from './doors/embeddings.js';
+import { MeshModels } from './doors/mesh-models.js';
+import { EnginePassage } from './doors/ollama/engine-passage.js';
+import { OllamaElsewhereController, OllamaManagementController } from './doors/ollama/management.controller.js';
+import { OllamaController } from './doors/ollama/ollama.controller.js';
+import { OpenAiController, OpenAiElsewhereController } from './doors/openai/openai.controller.js';
 import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
@@ -15,7 +24,12 @@ import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
 
 @Module({
-  controllers: [MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController],
-  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, SocketIoPulls],
+  controllers: [
+    OpenAiController, OpenAiElsewhereController,
+    OllamaController, OllamaManagementController, OllamaElsewhereController,
+    AiSdkController,
+    MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
+  ],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, SocketIoPulls, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats],
 })
 export class GatewayModule {}

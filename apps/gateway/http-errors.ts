@@ -1,40 +1,12 @@
-/** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, all in one shape. */
+/** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, each in the shape of the door it came through. */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
-import type { Response } from 'express';
-import { type ErrorBody, type ErrorCode, MeshError } from '#contracts';
+import type { Request, Response } from 'express';
+import { ApiError } from '#ollama-wire';
+import { MeshError } from '#contracts';
 import { Logger } from '#runtime';
-
-const STATUS: Record<ErrorCode, number> = {
-  invalid_request: 400,
-  forbidden: 403,
-  not_found: 404,
-  model_not_found: 404,
-  stream_not_found: 404,
-  session_not_found: 404,
-  session_busy: 409,
-  limit_reached: 409,
-  stream_gone: 410,
-  payload_too_large: 413,
-  too_many_requests: 429,
-  cancelled: 499,
-  internal: 500,
-  pull_failed: 502,
-  engine_error: 502,
-  engine_eof: 502,
-  unavailable: 503,
-  engine_unavailable: 503,
-  engine_busy: 503,
-  producer_lost: 503,
-  deadline_exceeded: 504,
-};
-
-export function statusOf(code: ErrorCode): number {
-  return STATUS[code];
-}
-
-export function errorBody(error: MeshError): { error: ErrorBody } {
-  return { error: error.toJSON() };
-}
+import { isOllamaPath, sendOllamaError } from './doors/ollama/errors.js';
+import { isOpenAiPath, sendOpenAiError } from './doors/openai/errors.js';
+import { retryAfterMs, statusOf } from './error-table.js';
 
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
@@ -45,12 +17,25 @@ export class HttpErrorFilter implements ExceptionFilter {
   ) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<Response>();
-    const error = typed(thrown, this.bodyBytes);
-    if (error.code === 'internal') this.logger.error(thrown);
-    if (response.headersSent) response.destroy();
-    else response.status(STATUS[error.code]).json(errorBody(error));
+    const http = host.switchToHttp();
+    const error = thrown instanceof ApiError ? thrown : typed(thrown, this.bodyBytes);
+    if (error instanceof MeshError && error.code === 'internal') this.logger.error(thrown);
+    sendError(http.getRequest<Request>(), http.getResponse<Response>(), error);
   }
+}
+
+/** Answers with `error` in the shape of the door that was asked; an answer that has begun is cut. */
+export function sendError({ path }: Request, response: Response, error: MeshError | ApiError): void {
+  if (response.headersSent || response.destroyed) response.destroy();
+  else if (isOllamaPath(path)) sendOllamaError(response, error);
+  else if (isOpenAiPath(path)) sendOpenAiError(response, error);
+  else sendOurError(response, MeshError.from(error));
+}
+
+function sendOurError(response: Response, error: MeshError): void {
+  const waitMs = retryAfterMs(error);
+  if (waitMs !== undefined && error.details?.['retryAfterMs'] !== undefined) response.setHeader('retry-after', Math.ceil(waitMs / 1_000));
+  response.status(statusOf(error.code)).json({ error: error.toJSON() });
 }
 
 function typed(thrown: unknown, bodyBytes: number): MeshError {

@@ -2,7 +2,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
 import { Placement } from '#placement';
-import { type Engine, EngineDescribe, type Hardware, HardwareDescribe, type PullProgress, RollCall, modelKey } from '#contracts';
+import { type Engine, EngineDescribe, HARDWARE_LEASE_MS, type Hardware, HardwareDescribe, HardwareWatched, type PullProgress, RollCall, modelKey } from '#contracts';
 
 export type MeshNews =
   | { readonly event: 'engine'; readonly data: Engine }
@@ -24,6 +24,7 @@ export class MeshView implements OnApplicationBootstrap {
   readonly #pulls = new Map<string, PullProgress>();
   readonly #pullNodes = new Map<string, string>();
   readonly #listeners = new Set<(news: MeshNews) => void>();
+  #lease: NodeJS.Timeout | undefined;
 
   constructor(bus: Bus) {
     this.#bus = bus;
@@ -82,7 +83,18 @@ export class MeshView implements OnApplicationBootstrap {
   /** @returns the end of listening */
   listen(listener: (news: MeshNews) => void): () => void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    if (this.#listeners.size === 1) this.#watchHardware();
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) clearInterval(this.#lease);
+    };
+  }
+
+  /** While somebody listens, the agents sample often: twice in the length of a lease, so that one lost message does no harm. */
+  #watchHardware(): void {
+    const renew = () => this.#bus.publish(HardwareWatched, { by: this.#bus.node });
+    renew();
+    this.#lease = setInterval(renew, HARDWARE_LEASE_MS / 2).unref();
   }
 
   /**

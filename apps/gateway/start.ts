@@ -14,6 +14,8 @@ import type { GatewayConfig } from '#config';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
+import { readBodies } from './doors/bodies.js';
+import { nameRequest } from './doors/openai/openai.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { SocketIoPulls } from './doors/socketio/socketio-pulls.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
@@ -51,8 +53,8 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
     response.setHeader('x-ollamesh', version); // Marks ours, so that no gateway takes another for an engine.
     next();
   });
-  // Clients send JSON under any content type, `curl -d` above all.
-  app.useBodyParser('json', { type: () => true, limit: config.gateway.limits.bodyBytes });
+  app.use('/v1', nameRequest);
+  readBodies(app, config.gateway.limits.bodyBytes);
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes));
   documentApi(app, version);

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { type Generation, MeshError } from '#contracts';
+import { type EngineGeneration, MeshError } from '#contracts';
 import type { InferenceLine } from '#ollama';
 import { isNodeFailure } from '#placement';
 import { EngineLink } from './engine-link.js';
@@ -19,7 +19,7 @@ const BUSY_PAUSE_MS = 1_000;
 
 /** Everything about a stream that another node would need to make it. */
 export interface Job extends StreamIdentity {
-  readonly generation: Generation;
+  readonly generation: EngineGeneration;
   readonly client: string;
   readonly cancelUnwatchedMs: number | undefined;
 }

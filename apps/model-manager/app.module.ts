@@ -9,6 +9,9 @@ import { BenchmarkStore } from './benchmark-store.js';
 import { BenchmarksController } from './benchmarks.controller.js';
 import { BENCHMARK_STORE, Benchmarks } from './benchmarks.js';
 import { Catalogue } from './catalogue.js';
+import { Embeddings } from './embeddings.js';
+import { EngineExchanges } from './engine-exchanges.js';
+import { EngineExchangesController } from './engine-exchanges.controller.js';
 import { EngineLink } from './engine-link.js';
 import { ModelManagerController } from './model-manager.controller.js';
 import { NodesController } from './nodes.controller.js';
@@ -38,5 +41,5 @@ const BENCHMARKS = {
   useFactory: ({ node }: Bus, { dataDir }: LoadedConfig, log: Logger) => new BenchmarkStore(dataDir, node, (message) => log.warn(message)),
 };
 
-@Module({ controllers: [ModelManagerController, ResidencyController, NodesController, BenchmarksController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Answers, Producers, Announcer, BENCHMARKS, Benchmarks] })
+@Module({ controllers: [ModelManagerController, ResidencyController, EngineExchangesController, NodesController, BenchmarksController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Answers, Producers, Announcer, BENCHMARKS, Benchmarks, Embeddings, EngineExchanges] })
 export class ModelManagerModule {}

@@ -1,7 +1,7 @@
 /** Every stream this node produces or produced within the last minute, and the beat that says how far each is. */
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
-import { type Generation, type Head, MeshError, StreamBeat } from '#contracts';
+import { type EngineGeneration, type Head, MeshError, StreamBeat } from '#contracts';
 import { Answers, type Job } from './answers.js';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
@@ -56,7 +56,7 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   async start(
     stream: Omit<StreamIdentity, 'model'>,
     asked: string | undefined,
-    generation: Generation,
+    generation: EngineGeneration,
     { cancelUnwatchedMs, client = ANYONE }: StartOptions = {},
   ): Promise<{ model: string }> {
     await this.#engine.expect();
@@ -66,10 +66,10 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
     const request = engineRequest(model, generation);
     const job: Job = { ...stream, model, generation, client, cancelUnwatchedMs };
-    const producer = new StreamProducer(this.#bus, { ...stream, model });
+    const producer = new StreamProducer(this.#bus, { ...stream, model }, (gateway) => this.#unwatched.isWatchedElsewhere(stream.id, gateway));
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
-    const run = producer.run((signal) => this.#answers.answer(producer, job, request, signal)).finally(() => {
+    const run = producer.run((signal) => this.#answers.answer(producer, job, request, signal), generation.context !== undefined).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);
       if (producer.handedOver) this.#forget(producer);
@@ -80,8 +80,8 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   /** A gateway has viewers of these streams. */
-  watched(ids: readonly string[]): void {
-    this.#unwatched.heard(ids);
+  watched(gateway: string, ids: readonly string[]): void {
+    this.#unwatched.heard(gateway, ids);
   }
 
   /** Ends what lives with a retryable error, so that no viewer waits for frames that will not come. */

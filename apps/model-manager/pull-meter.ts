@@ -11,7 +11,7 @@ const SAMPLE_MS = 250;
 /** As much as is told of a model that is not checked yet. */
 const ALMOST = 99.9;
 
-export type Measured = Pick<PullProgress, 'step' | 'phase' | 'completedBytes' | 'totalBytes' | 'percent' | 'bytesPerSecond' | 'etaSeconds'>;
+export type Measured = Pick<PullProgress, 'step' | 'layer' | 'phase' | 'completedBytes' | 'totalBytes' | 'percent' | 'bytesPerSecond' | 'etaSeconds'>;
 
 interface Layer {
   total: number;
@@ -24,6 +24,8 @@ interface Layer {
 export class PullMeter {
   readonly #layers = new Map<string, Layer>();
   #step = 'starting';
+  /** The layer that the last line was about. */
+  #layer: PullProgress['layer'];
   #phase: PullPhase = 'preparing';
   #announced = 0;
   #layersTotal = 0;
@@ -55,6 +57,7 @@ export class PullMeter {
     if (phase !== this.#phase || status !== this.#step) this.#heardAt = now;
     this.#step = status;
     this.#phase = phase;
+    this.#layer = undefined;
     if (digest !== undefined && total !== undefined) this.#report(digest, total, completed, now);
     this.sample(now);
   }
@@ -92,6 +95,7 @@ export class PullMeter {
       totalBytes,
       percent: this.#percent,
       bytesPerSecond,
+      ...(this.#layer && { layer: this.#layer }),
       ...(bytesPerSecond > 0 && totalBytes > 0 && { etaSeconds: Math.ceil((totalBytes - this.#completed) / bytesPerSecond) }),
     };
   }
@@ -109,6 +113,7 @@ export class PullMeter {
     const most = Math.min(layer.total, Math.max(layer.completed, completed));
     this.#completed += most - layer.completed;
     layer.completed = most;
+    this.#layer = { digest, totalBytes: layer.total, completedBytes: layer.completed };
   }
 }
 

@@ -46,7 +46,7 @@ export class Pull {
       status: this.#outcome ?? 'pulling',
       ...measured,
       phase: this.#phase(measured.phase),
-      ...(this.#outcome && { step: this.#outcome, bytesPerSecond: 0, etaSeconds: undefined }),
+      ...(this.#outcome && { step: this.#outcome, bytesPerSecond: 0, etaSeconds: undefined, layer: undefined }),
       ...(this.#outcome === 'success' && { percent: 100, completedBytes: measured.totalBytes }),
       attempt: this.#attempt,
       ...(this.#queuePosition !== undefined && { queuePosition: this.#queuePosition, step: 'waiting for other pulls' }),

@@ -49,7 +49,7 @@ async function keep(drivers: readonly Driver[], config: ConfigInput = {}): Promi
     if (states.at(-1) !== engine.state) states.push(engine.state);
   });
   await listener.flush();
-  const keeper = new EngineKeeper(record, bus, logger, Config.parse(config), { drivers, timings: QUICK });
+  const keeper = new EngineKeeper(record, bus, logger, Config.parse(config), { drivers: () => drivers, timings: QUICK });
   let stopping: Promise<void> | undefined;
   const stop = () => (stopping ??= keeper.onApplicationShutdown());
   ending.push(stop, () => subscription.drain());

@@ -6,8 +6,9 @@ import { type Engine, EngineChanged, type EngineStateName } from '#contracts';
 const TRANSITIONS: Record<EngineStateName, readonly EngineStateName[]> = {
   absent: ['acquiring', 'creating', 'starting', 'failed', 'stopping'],
   acquiring: ['creating', 'starting', 'absent', 'failed', 'stopping'],
-  creating: ['starting', 'absent', 'failed', 'stopping'],
-  starting: ['ready', 'restarting', 'absent', 'failed', 'stopping'],
+  creating: ['acquiring', 'starting', 'absent', 'failed', 'stopping'],
+  // One way to a GPU after the other is tried before a driver gives up.
+  starting: ['acquiring', 'creating', 'ready', 'restarting', 'absent', 'failed', 'stopping'],
   ready: ['degraded', 'restarting', 'stopping'],
   degraded: ['ready', 'restarting', 'stopping'],
   restarting: ['acquiring', 'creating', 'starting', 'absent', 'failed', 'stopping'],
@@ -43,11 +44,11 @@ export class EngineRecord {
     const since = state === from ? this.#engine.since : new Date().toISOString();
     this.#engine = { ...this.#engine, ...facts, state, reason, since };
     if (!['starting', 'ready', 'degraded'].includes(state)) {
-      const { url: _url, version: _version, ...gone } = this.#engine;
+      const { url: _url, version: _version, image: _image, gpu: _gpu, usage: _usage, ...gone } = this.#engine;
       this.#engine = gone;
     }
     if (state !== 'acquiring') {
-      const { acquiredPercent: _percent, ...acquired } = this.#engine;
+      const { acquiredPercent: _percent, acquired: _acquired, ...acquired } = this.#engine;
       this.#engine = acquired;
     }
     this.publish();
@@ -56,6 +57,15 @@ export class EngineRecord {
   /** Changes facts within a state, and says so. */
   note(facts: EngineFacts): void {
     this.#engine = { ...this.#engine, ...facts };
+    this.publish();
+  }
+
+  /** Takes facts back that hold no more, and says so. */
+  forget(...facts: ('preparing' | 'refused')[]): void {
+    if (facts.every((fact) => this.#engine[fact] === undefined)) return;
+    const left = { ...this.#engine };
+    for (const fact of facts) delete left[fact];
+    this.#engine = left;
     this.publish();
   }
 

@@ -35,48 +35,88 @@ export async function firstAnswer(engine: RunningEngine, timeoutMs: number, sign
   throw new MeshError('engine_unavailable', `The engine at ${engine.url} did not answer within ${Math.round(timeoutMs / 1_000)} s: ${last}`);
 }
 
-export type Sickness = { readonly kind: 'exited'; readonly exit: EngineExit } | { readonly kind: 'hung' };
+export type Sickness =
+  | { readonly kind: 'exited'; readonly exit: EngineExit }
+  | { readonly kind: 'hung' }
+  /** `line` of its log says so. */
+  | { readonly kind: 'gpu lost'; readonly line: string };
 
 export interface HealthListener {
   missed(count: number): void;
   recovered(): void;
+  paused(): void;
+  /** After each answer. */
+  answered(): void;
+  /** When a generation last got on, on the clock of performance.now(): an engine that is too busy to answer is not hung. */
+  lastProgress(): number;
 }
 
-/** Watches until the engine exits, hangs, or `signal` aborts (then undefined). */
+/** Watches until the engine exits, hangs, loses its GPU, or `signal` aborts (then undefined). A paused engine is made to go on. */
 export async function watchHealth(engine: RunningEngine, listener: HealthListener, timings: ProbeTimings, signal: AbortSignal): Promise<Sickness | undefined> {
   const client = new OllamaClient(engine.url);
   const over = new AbortController();
   const both = AbortSignal.any([signal, over.signal]);
   const exited = engine.exited.then((exit): Sickness => ({ kind: 'exited', exit }));
+  const gpuLost = engine.gpuLost?.then((line): Sickness => ({ kind: 'gpu lost', line }));
+  engine.onPause?.((paused) => {
+    if (!both.aborted) (paused ? listener.paused : listener.recovered).call(listener);
+  });
   try {
-    return await Promise.race([exited, probe(client, listener, timings, both)]);
+    return await Promise.race([exited, ...(gpuLost ? [gpuLost] : []), probe(engine, client, listener, timings, both)]);
   } finally {
     over.abort();
   }
 }
 
-async function probe(client: OllamaClient, listener: HealthListener, timings: ProbeTimings, signal: AbortSignal): Promise<Sickness | undefined> {
+async function probe(engine: RunningEngine, client: OllamaClient, listener: HealthListener, timings: ProbeTimings, signal: AbortSignal): Promise<Sickness | undefined> {
   let missed = 0;
   while (!signal.aborted) {
     const awake = await sleep(timings.probeEveryMs, true, { signal }).catch(() => false);
     if (!awake) break;
+    const askedAt = performance.now();
     try {
       await client.version(AbortSignal.any([signal, AbortSignal.timeout(timings.probeTimeoutMs)]));
       if (missed > 0) listener.recovered();
       missed = 0;
+      listener.answered();
     } catch {
       if (signal.aborted) break; // A probe that fails because nobody wants it any more says nothing.
+      if (listener.lastProgress() >= askedAt) continue;
       missed++;
-      if (missed >= MAX_MISSED) return { kind: 'hung' };
-      listener.missed(missed);
+      if (missed < MAX_MISSED) {
+        listener.missed(missed);
+        continue;
+      }
+      // Whoever paused it did not mean to take the mesh's engine away; and if so, engine.driver is the way to say it.
+      if (!(await resumed(engine))) return { kind: 'hung' };
+      missed = 0;
     }
   }
   return undefined;
 }
 
-export function describeExit({ code, signal, outOfMemory, during }: EngineExit): string {
+async function resumed(engine: RunningEngine): Promise<boolean> {
+  try {
+    return (await engine.resume?.()) ?? false;
+  } catch {
+    return false; // Then it is as good as hung.
+  }
+}
+
+export function describeExit({ code, signal, outOfMemory, during, lost }: EngineExit): string {
+  if (lost !== undefined) return lost;
   const where = during === undefined ? '' : ` ${during}`;
   if (outOfMemory) return `it ran out of memory and was killed${where}`;
   if (signal !== null) return `it was killed by ${signal}${where}`;
   return `it exited with code ${code ?? 'unknown'}${where}`;
+}
+
+/** What a person can do about an engine that keeps dying. Pure. */
+export function adviceFor({ outOfMemory }: Pick<EngineExit, 'outOfMemory'>, lastLogLines: readonly string[]): string {
+  const said = lastLogLines.join('\n');
+  if (outOfMemory || /out of memory|OOM|cudaMalloc failed/i.test(said)) return 'It needs more memory than it gets: take a smaller model, lower engine.parallel, or raise engine.limits.memory.';
+  if (/CUDA|NVML|ROCm|hip|vulkan/i.test(said)) return 'Its last lines name the GPU: update its driver, or set engine.gpu.use to "off".';
+  if (/no space left on device/i.test(said)) return 'Its disk is full: free some space.';
+  if (/permission denied/i.test(said)) return 'It may not read or write its models: check who owns engine.folder or the volume.';
+  return 'Its last log lines say why.';
 }

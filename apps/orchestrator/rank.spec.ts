@@ -17,7 +17,9 @@ describe('rank', () => {
   it.each<[string, (Candidate | NotMe)[], EngineDriver[]]>([
     ['an Ollama that runs already needs no other', [can('docker', { gpu: true }), can('external', { attached: true }), can('embedded')], ['external', 'docker', 'embedded']],
     ['an installed Ollama spares pulling a container image', [can('docker', { downloadBytes: 2 * GB }), can('native'), can('embedded')], ['native', 'embedded', 'docker']],
-    ['a GPU that works beats all that is here', [can('embedded'), can('native'), can('docker', { gpu: true, downloadBytes: 2 * GB })], ['docker', 'native', 'embedded']],
+    ['a GPU that works beats all that is here', [can('embedded'), can('native'), can('docker', { gpu: true })], ['docker', 'native', 'embedded']],
+    ['a GPU is worth a small download', [can('embedded'), can('docker', { gpu: true, downloadBytes: 0.4 * GB })], ['docker', 'embedded']],
+    ['while a large one for the GPU is fetched, the best that is here answers', [can('embedded'), can('native'), can('docker', { gpu: true, downloadBytes: 2 * GB })], ['native', 'embedded', 'docker']],
     ['Apple Silicon: native with Metal, never a container on the CPU', [can('docker'), can('native', { gpu: true }), can('embedded', { gpu: true })], ['native', 'embedded', 'docker']],
     ['Apple Silicon without Ollama: the built-in engine with Metal, never a container on the CPU', [can('docker'), not('native'), can('embedded', { gpu: true })], ['embedded', 'docker']],
     ['a download that nobody named: the built-in engine answers', [can('docker', { downloadBytes: 3 * GB }), not('native'), can('embedded')], ['embedded', 'docker']],
@@ -38,6 +40,26 @@ describe('rank', () => {
     expect(rank([can('external', { attached: true }), can('docker')]).choices[1]?.reason).toContain('another engine is named or runs already');
     expect(rank([can('docker', { downloadBytes: 2 * GB }), can('embedded')]).choices[0]?.reason).toContain('downloaded first');
     expect(rank([can('docker'), can('embedded')]).choices[1]?.reason).toContain('In reserve');
+  });
+
+  it('later: a large download that nobody named is announced with its size, and is what comes once it is here', () => {
+    const docker = can('docker', { gpu: true, downloadBytes: 2.4 * GB });
+    const { later, choices } = rank([docker, can('embedded')]);
+    expect(later).toBe(docker);
+    expect(choices).toEqual([
+      { driver: 'docker', chosen: false, reason: 'docker is here. It is the best, so it is downloaded (2.4 GB) while embedded answers.' },
+      { driver: 'embedded', chosen: true, reason: 'embedded is here.' },
+    ]);
+    expect(rank([can('docker', { gpu: true, downloadBytes: undefined }), can('embedded')]).choices[0]?.reason).toContain('its size is not known yet');
+  });
+
+  it('later: nothing is put off that was named, is small, or has nothing to stand in for it', () => {
+    const docker = can('docker', { gpu: true, downloadBytes: 2.4 * GB });
+    expect(rank([docker], true).later).toBeUndefined();
+    expect(rank([docker]).candidates).toEqual([docker]);
+    expect(rank([docker]).later).toBeUndefined();
+    expect(rank([can('docker', { gpu: true, downloadBytes: 0.4 * GB }), can('embedded')]).later).toBeUndefined();
+    expect(rank([can('docker', { downloadBytes: 2.4 * GB }), can('embedded')]).later).toBeUndefined(); // Not better than what is here.
   });
 
   it('property: the order of the answers does not matter, and exactly the best is chosen', () => {

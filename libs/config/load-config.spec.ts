@@ -158,6 +158,16 @@ describe('precedence', () => {
     expect((await loadFrom({ 'ollamesh.config.mjs': text }, { env: { OLLAMESH_GATEWAY_PORT: '2' } })).config.gateway.port).toBe(2);
   });
 
+  it('others\' variables: OLLAMA_HOST that points to the mesh itself is for clients, and no engine', async () => {
+    for (const host of ['127.0.0.1:11435', 'http://localhost:11435']) {
+      const { config, notices } = await loadFrom({ 'ollamesh.config.yaml': 'engine: { url: "http://a:1/" }' }, { env: { OLLAMA_HOST: host } });
+      expect(config.engine.url).toBe('http://a:1');
+      expect(notices).toEqual([expect.stringContaining("points to this mesh's own gateway")]);
+    }
+    const { config } = await loadFrom({}, { env: { OLLAMA_HOST: '127.0.0.1:11435', OLLAMESH_GATEWAY_PORT: '12000' } });
+    expect(config.engine.url).toBe('http://127.0.0.1:11435');
+  });
+
   it('others\' variables: OLLAMA_HOST overrules the file, with a word', async () => {
     const { config, notices } = await loadFrom({ 'ollamesh.config.yaml': 'engine: { url: "http://a:1/" }' }, { env: { OLLAMA_HOST: 'b' } });
     expect(config.engine.url).toBe('http://b:11434');
@@ -198,7 +208,7 @@ describe('errors', () => {
       'The configuration is not valid:',
       '  OLLAMESH_GATEWAY_HOTS is not a variable of ollamesh; did you mean OLLAMESH_GATEWAY_HOST?',
       '  no.such is not a known key (--what)',
-      '  engine.driver must be one of auto, docker, external, embedded, not "dokcer"; did you mean "docker"? (OLLAMESH_ENGINE)',
+      '  engine.driver must be one of auto, docker, native, external, embedded, not "dokcer"; did you mean "docker"? (OLLAMESH_ENGINE)',
       '  engine.url is not an http(s) URL (OLLAMESH_ENGINE_URL)',
       '  engine.image must be text, not a list (ollamesh.config.yaml)',
       '  engine.parallel must be at least 1, not 0 (--parallel)',

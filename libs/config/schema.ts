@@ -12,23 +12,61 @@ const Port = z.int().min(0).max(65_535);
 const SubjectToken = z.string().refine(isSubjectToken, 'may hold letters, digits, "-" and "_" only');
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'is not an http(s) URL' }).transform((url) => url.replace(/\/+$/, ''));
 
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
+const NO_SIZE = 'is not a size of 128 MiB or more, such as "8g" or a number of bytes';
+/** Bytes, or a number of them with a unit (k, m, g, t: powers of 1024). */
+const MemorySize = z.union([z.number(), z.string()], NO_SIZE).transform((value, context) => {
+  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(String(value)) ?? [];
+  const bytes = digits === undefined ? Number.NaN : Math.round(Number(digits) * (UNITS[unit.toLowerCase()] ?? Number.NaN));
+  if (bytes >= 128 * 1024 ** 2 && bytes <= Number.MAX_SAFE_INTEGER) return bytes;
+  context.addIssue({ code: 'custom', message: NO_SIZE });
+  return z.NEVER;
+});
+
+/** [registry[:port]/]name[/name…][:tag][@digest], as Docker reads it. */
+const IMAGE =
+  /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?\.)*[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?::\d{1,5})?\/)?[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?$/;
+/** Set by ollamesh itself: from `port`, `folder`, `parallel`, `keepAlive`. */
+const OWN_ENV = ['OLLAMA_HOST', 'OLLAMA_MODELS', 'OLLAMA_NOPRUNE', 'OLLAMA_NUM_PARALLEL', 'OLLAMA_KEEP_ALIVE'];
+const EnvName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, 'is not the name of an environment variable')
+  .refine((name) => !OWN_ENV.includes(name), `is set by ollamesh itself (${OWN_ENV.join(', ')} are)`);
+const EnvValue = z.string().max(32_768).regex(/^[^\0\r\n]*$/, 'must be one line');
+/** As the vendor's tools name them. */
+const GpuDevice = z.string().regex(/^(?:(?:GPU|MIG)-[0-9a-fA-F-]{8,64}|\d{1,2})$/, 'is neither a GPU\'s UUID (GPU-…) nor its number');
+
 const EngineSection = z.strictObject({
   /** Which kind of engine to use; `auto` looks at what is here and says why it chose. */
-  driver: z.enum(['auto', 'docker', 'external', 'embedded']).default('auto'),
+  driver: z.enum(['auto', 'docker', 'native', 'external', 'embedded']).default('auto'),
   /** An Ollama that runs already. */
   url: HttpUrl.optional(),
   /** Container image of the docker driver. */
-  image: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._/:@-]*$/i, 'is not an image name')
-    .default('ollama/ollama:latest'),
+  image: z.string().max(400).regex(IMAGE, 'is not an image name, such as "ollama/ollama:latest"').default('ollama/ollama:latest'),
   /** Loopback port of an engine we start; 0 lets the system pick one. */
   port: Port.default(0),
   /** Docker volume that holds the models. */
   volume: z
     .string()
+    .max(255)
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'is not a volume name')
     .default('ollamesh-models'),
+  /** A folder of this machine for the models instead of the volume; it is made if it is missing. */
+  folder: z.string().regex(/^(?:\/|[A-Za-z]:[\\/])[^\0]*$/, 'is not an absolute path').optional(),
+  /** More environment for an engine in a container or of Ollama itself. */
+  env: z.record(EnvName, EnvValue).default({}),
+  gpu: z
+    .strictObject({
+      /** `auto`: a GPU if one works, else the CPU. `required`: a GPU or no engine. `off`: the CPU. */
+      use: z.enum(['auto', 'required', 'off']).default('auto'),
+      /** Only these, by UUID or number; all that work if empty. */
+      devices: z.array(GpuDevice).max(32).default([]),
+    })
+    .prefault({}),
+  /** What a container may take at most. */
+  limits: z.strictObject({ memory: MemorySize.optional(), cpus: z.number().min(0.1).max(4_096).optional() }).prefault({}),
+  /** True: a container that we started runs on when ollamesh ends, and is adopted by the next start. */
+  keepRunning: z.boolean().default(false),
   /** Generations at once per model. */
   parallel: z.int().min(1).max(1_024).default(4),
   /** How long a model stays in memory after its last use. */

@@ -2,6 +2,7 @@
 export * from './benchmark.js';
 export * from './define.js';
 export * from './embedded-engine.js';
+export * from './engine-exchange.js';
 export * from './engine.js';
 export * from './errors.js';
 export * from './finished-stream.js';

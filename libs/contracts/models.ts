@@ -74,6 +74,8 @@ export const PullProgress = z.object({
   percent: z.number().min(0).max(100),
   /** Moving average. */
   bytesPerSecond: z.number().nonnegative(),
+  /** The layer that the engine spoke of last, as it did. */
+  layer: z.object({ digest: z.string(), totalBytes: z.number(), completedBytes: z.number() }).optional(),
   etaSeconds: z.number().nonnegative().optional(),
   /** How long no byte has come, once that is longer than usual. */
   stalledSeconds: z.number().nonnegative().optional(),

@@ -4,7 +4,7 @@ import { Bus, connectBus } from '#bus';
 import { type LoadedConfig, environment, loadConfig } from '#config';
 import { type AppName, MeshError } from '#contracts';
 import { Logger } from './logger.js';
-import type { RunningApp, Runtime } from './start-app.js';
+import { type RunningApp, type Runtime, configFileOf } from './start-app.js';
 
 /** How long the bus may be away at the start: services of a compose file come up in any order. */
 const BUS_PATIENCE_MS = 60_000;
@@ -14,11 +14,12 @@ const SHUTDOWN_LIMIT_MS = 8_000;
 export async function runStandalone(app: AppName, start: (runtime: Runtime) => Promise<RunningApp>): Promise<void> {
   const boot = new Logger({ app, level: 'info', format: 'json' });
   try {
-    const { config, notices } = await loadConfig({ cwd: process.cwd(), env: environment() });
+    const loaded = await loadConfig({ cwd: process.cwd(), env: environment() });
+    const { config, notices } = loaded;
     const logger = new Logger({ app, level: config.log.level, format: 'json' });
     for (const notice of notices) logger.warn(notice);
     const bus = await patientConnect(app, config, logger);
-    const running = await start({ bus, config, logger });
+    const running = await start({ bus, config, configFile: configFileOf(loaded), logger });
     boot.info(`${app} runs`, { node: config.node, ...(running.url !== undefined && { url: running.url }), ...(running.keeps !== undefined && { keeps: running.keeps }) });
     endOnSignal(running, bus, logger);
   } catch (thrown) {

@@ -4,16 +4,31 @@ import { type DynamicModule, type INestApplicationContext, Module, type Type } f
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Bus, BusTransport, MeshErrorFilter } from '#bus';
-import type { LoadedConfig } from '#config';
+import type { ConfigLoaded, LoadedConfig } from '#config';
 import { Logger } from './logger.js';
 
 /** Injection token of the validated configuration. */
 export const CONFIG = Symbol('ollamesh config');
+/** Injection token of the file that it came from; `null` where there is none. */
+export const CONFIG_FILE = Symbol('ollamesh config file');
+
+export interface ConfigFile {
+  /** Absolute. */
+  readonly path: string;
+  /** The configuration that it makes now. @throws ConfigError */
+  reload(): Promise<LoadedConfig>;
+}
+
+/** The file of a configuration, for whoever watches it. */
+export function configFileOf({ file, reload }: ConfigLoaded): ConfigFile | undefined {
+  return file === undefined ? undefined : { path: file, reload: async () => (await reload()).config };
+}
 
 /** What an app gets from whoever starts it; the starter owns the bus and closes it after the app. */
 export interface Runtime {
   readonly bus: Bus;
   readonly config: LoadedConfig;
+  readonly configFile?: ConfigFile | undefined;
   readonly logger: Logger;
 }
 
@@ -31,10 +46,11 @@ export interface RunningApp {
 class RuntimeModule {}
 
 /** The app's module with the runtime's three providers in reach of all of it. */
-export function withRuntime(appModule: Type, { bus, config, logger }: Runtime): DynamicModule {
+export function withRuntime(appModule: Type, { bus, config, configFile, logger }: Runtime): DynamicModule {
   const providers = [
     { provide: Bus, useValue: bus },
     { provide: CONFIG, useValue: config },
+    { provide: CONFIG_FILE, useValue: configFile ?? null },
     { provide: Logger, useValue: logger },
   ];
   return { module: RuntimeModule, global: true, imports: [appModule], providers, exports: providers };

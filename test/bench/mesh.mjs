@@ -14,9 +14,9 @@ export async function temporaryFolder() {
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** Starts `command` (a mesh in the foreground, `--json` last) and resolves at its `ready` fact. */
-export async function startMesh(dataDir, command = [process.execPath, CLI, 'up', '--json']) {
-  const env = { ...process.env, OLLAMESH_DATA_DIR: dataDir, OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded' };
+/** Starts `command` (a mesh in the foreground, `--json` last) and resolves at its `ready` fact; `onFact` hears every fact. */
+export async function startMesh(dataDir, command = [process.execPath, CLI, 'up', '--json'], { settings = {}, onFact = () => undefined } = {}) {
+  const env = { ...process.env, OLLAMESH_DATA_DIR: dataDir, OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded', ...settings };
   const startedAt = performance.now();
   const child = spawn(command[0], command.slice(1), { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let errors = '';
@@ -27,6 +27,7 @@ export async function startMesh(dataDir, command = [process.execPath, CLI, 'up',
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (!line.startsWith('{')) return;
       const fact = JSON.parse(line);
+      onFact(fact);
       if (fact.what === 'ready') resolve({ url: fact.url, readyMs: performance.now() - startedAt });
     });
   });

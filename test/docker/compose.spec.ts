@@ -1,17 +1,18 @@
 /** What a user gets from `docker compose up --build`: a valid file with nothing published that should not be, and an image that runs. */
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { loadConfig } from 'c12';
+import { answerTo } from '../support/answers.js';
+import { freePort } from '../support/free-port.js';
+import { createStream, viewOf } from '../support/stream-requests.js';
+import { until } from '../support/until.js';
+import { buildNeighbours, compose, composeCommand, ROOT } from './compose-system.js';
 import { describeWithDocker } from './docker-daemon.js';
 import { importNodeBase } from './node-base.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const APPS = ['gpu-agent', 'orchestrator', 'model-manager', 'gateway'] as const;
 const ENGINE_SIDE = ['gpu-agent', 'orchestrator', 'model-manager'] as const;
 const NPM_BASE = 'ollamesh-test/node-npm';
@@ -24,12 +25,16 @@ interface Service {
   readonly volumes?: unknown[];
   readonly restart?: string;
   readonly healthcheck?: object;
+  readonly image?: string;
+  readonly devices?: unknown[];
+  readonly group_add?: unknown[];
+  readonly deploy?: { readonly resources: { readonly reservations: { readonly devices: readonly { readonly capabilities: string[] }[] } } };
 }
 
-const compose = composeCommand();
-if (!compose && process.env['CI'] !== 'true') console.warn('Skipped "compose file": there is neither docker-compose nor docker compose');
+const hasCompose = composeCommand() !== undefined;
+if (!hasCompose && process.env['CI'] !== 'true') console.warn('Skipped "compose file": there is neither docker-compose nor docker compose');
 
-(compose || process.env['CI'] === 'true' ? describe : describe.skip)('compose file', () => {
+(hasCompose || process.env['CI'] === 'true' ? describe : describe.skip)('compose file', () => {
   let services: Record<string, Service> = {};
 
   beforeAll(async () => {
@@ -75,6 +80,23 @@ if (!compose && process.env['CI'] !== 'true') console.warn('Skipped "compose fil
   });
 });
 
+(hasCompose || process.env['CI'] === 'true' ? describe : describe.skip)('compose overrides', () => {
+  it('nvidia: the engine and the agent that looks get every GPU, and nobody else does', async () => {
+    const services = await resolvedServices('docker-compose.nvidia.yml');
+    const withGpus = Object.keys(services).filter((name) => services[name]?.deploy?.resources.reservations.devices.some(({ capabilities }) => capabilities.includes('gpu')));
+    expect(withGpus.sort()).toEqual(['gpu-agent', 'ollama']);
+    expect(services['ollama']?.image).toBe('ollama/ollama:latest');
+  });
+
+  it('amd: the engine is the one for ROCm, with the devices and the groups that own them', async () => {
+    const { ollama, ...others } = await resolvedServices('docker-compose.amd.yml');
+    expect(ollama?.image).toBe('ollama/ollama:rocm');
+    for (const device of ['/dev/kfd', '/dev/dri']) expect(JSON.stringify(ollama?.devices)).toContain(device);
+    expect(ollama?.group_add).toHaveLength(2);
+    expect(JSON.stringify(others)).not.toContain('/dev/');
+  });
+});
+
 describeWithDocker('image', (daemon) => {
   beforeAll(async () => {
     await importNodeBase(daemon(), { tag: NPM_BASE, npm: true });
@@ -114,29 +136,65 @@ describeWithDocker('image', (daemon) => {
     expect(said).toBe('1000 EACCES production');
   });
 
+  describe('compose up', () => {
+    const FILE = ['docker-compose.yml'];
+    const project = ['--project-name', `ollamesh-test-${process.pid}`];
+    let env: Record<string, string> = {};
+    let url = '';
+    let removeNeighbours = async (): Promise<void> => undefined;
+
+    beforeAll(async () => {
+      removeNeighbours = await buildNeighbours(daemon());
+      await daemon().cli('tag', IMAGE, 'ollamesh');
+      const port = await freePort();
+      env = { DOCKER_HOST: daemon().host, OLLAMESH_PORT: String(port) };
+      url = `http://127.0.0.1:${port}`;
+      await compose(FILE, [...project, 'up', '--detach', '--no-build'], env);
+      await until('the gateway is ready', async () => (await fetch(`${url}/ready`).catch(() => undefined))?.ok, 90_000);
+    }, 240_000);
+
+    afterAll(async () => {
+      await compose(FILE, [...project, 'down', '--volumes', '--timeout', '5'], env);
+      await daemon().cli('rmi', '--force', 'ollamesh');
+      await removeNeighbours();
+    }, 90_000);
+
+    const answer = async (question: string): Promise<string> => {
+      const { id } = await createStream(url, { prompt: question, model: 'guide', options: { temperature: 0 } });
+      const view = await until('it has ended', async () => {
+        const seen = await viewOf(url, id);
+        return (seen.done ?? seen.error) && seen;
+      });
+      expect(view.error).toBeUndefined();
+      return view.text;
+    };
+
+    it('up: a message goes through every container and comes back answered', async () => {
+      expect(await answer('What is NATS?')).toBe(answerTo('What is NATS?'));
+      expect(await (await fetch(`${url}/hardware`)).json()).toMatchObject({ nodes: [{ node: 'compose' }] });
+    });
+
+    it('up: a service that is killed comes back by itself, and so do answers', async () => {
+      const [container = ''] = (await compose(FILE, [...project, 'ps', '--quiet', 'model-manager'], env)).trim().split('\n');
+      const inspect = (format: string): Promise<string> => daemon().cli('inspect', '--format', format, container);
+      process.kill(Number(await inspect('{{.State.Pid}}')), 'SIGKILL');
+      await until('its container runs again', async () => (await inspect('{{.RestartCount}} {{.State.Running}}')) === '1 true', 30_000);
+      await until('it answers again', async () => (await answer('Who are you?').catch(() => undefined)) === answerTo('Who are you?'), 60_000);
+    }, 120_000);
+  });
+
   it('image: neither llama.cpp nor what only development needs is in it', async () => {
     const said = await inside(`import { existsSync } from 'node:fs'; console.log(JSON.stringify(['@node-llama-cpp/linux-x64', 'jest', 'typescript', 'zod'].filter((name) => existsSync('node_modules/' + name))))`);
     expect(JSON.parse(said)).toEqual(['zod']);
   });
 });
 
-/** The command line of whichever compose is installed. */
-function composeCommand(): readonly [string, ...string[]] | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  if (folders.some((folder) => existsSync(join(folder, 'docker-compose')))) return ['docker-compose'];
-  const plugin = ['/usr/libexec/docker', '/usr/lib/docker', '/usr/local/lib/docker'].some((folder) => existsSync(join(folder, 'cli-plugins/docker-compose')));
-  return plugin ? ['docker', 'compose'] : undefined;
-}
-
-/** The services as compose itself understands the file. */
-async function resolvedServices(): Promise<Record<string, Service>> {
-  if (!compose) throw new Error('There is neither docker-compose nor docker compose.');
-  const [program, ...args] = compose;
-  // Without the settings of whoever runs the tests.
-  const { stdout } = await promisify(execFile)(program, [...args, '--file', join(ROOT, 'docker-compose.yml'), 'config'], { env: { PATH: process.env['PATH'] }, cwd: tmpdir() });
+/** The services as compose itself understands the files. */
+async function resolvedServices(...overrides: string[]): Promise<Record<string, Service>> {
+  const resolved = await compose(['docker-compose.yml', ...overrides], ['config']);
   const folder = await mkdtemp(join(tmpdir(), 'ollamesh-compose-'));
   try {
-    await writeFile(join(folder, 'resolved.yaml'), stdout);
+    await writeFile(join(folder, 'resolved.yaml'), resolved);
     const { config } = await loadConfig<{ services: Record<string, Service> }>({ cwd: folder, configFile: 'resolved.yaml', rcFile: false, globalRc: false, packageJson: false, dotenv: false });
     return config.services;
   } finally {

@@ -1,7 +1,7 @@
 /** A Docker engine for tests: the one that runs, else one of our own, else a skip with its reason (which fails under CI). */
 import { execFile, type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -56,6 +56,44 @@ export function describeWithDocker(title: string, body: (daemon: () => DockerDae
     // Last, so that what the tests clean up still finds its daemon.
     afterAll(() => stop(), STOP_MS + 20_000);
   });
+}
+
+export interface PrivateDaemon extends DockerDaemon {
+  /** Ends it, containers included, as `systemctl stop docker` does. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** True where a daemon of a test's own can be started beside whatever runs. */
+export const canStartDaemon = process.getuid?.() === 0 && onPath('dockerd') && onPath('ip');
+
+/** A daemon that no other test uses, on a bridge, a socket and a data folder of its own. @param diskBytes size of its disk, if it is to be small */
+export async function startPrivateDaemon({ diskBytes }: { diskBytes?: number } = {}): Promise<PrivateDaemon> {
+  const folder = await mkdtemp(join(tmpdir(), 'ollamesh-docker-'));
+  const bridge = `olm${process.pid}`.slice(0, 15);
+  await writeFile(join(folder, 'daemon.json'), '{}');
+  await mkdir(join(folder, 'data'));
+  if (diskBytes !== undefined) await run('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'tmpfs', join(folder, 'data')]);
+  await run('ip', ['link', 'add', bridge, 'type', 'bridge']);
+  await run('ip', ['addr', 'add', `10.213.${process.pid % 250}.1/24`, 'dev', bridge]);
+  await run('ip', ['link', 'set', bridge, 'up']);
+  const log = await open(join(folder, 'log'), 'w');
+  const child = spawn('dockerd', [...flags(folder), `--bridge=${bridge}`, ...(diskBytes === undefined ? [] : ['--storage-driver', 'vfs'])], { stdio: ['ignore', log.fd, log.fd] });
+  await log.close();
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  const daemon = daemonAt(join(folder, 'docker.sock'));
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await stopDaemon(child, folder, false);
+    process.off('exit', kill);
+    await run('ip', ['link', 'delete', bridge]);
+    await rm(folder, { recursive: true, force: true });
+  };
+  const failure = await untilReady(child, daemon);
+  if (failure === undefined) return { ...daemon, stop: () => (stopping ??= stop()) };
+  const said = (await readFile(join(folder, 'log'), 'utf8')).split('\n').slice(-8).join('\n');
+  await stop();
+  throw new Error(`dockerd could not be started: ${failure}\n${said}`);
 }
 
 type Availability = { kind: 'running'; socket: string } | { kind: 'own' } | { kind: 'none'; reason: string };

@@ -1,10 +1,15 @@
 /** The docker driver against a real Docker engine, with the embedded engine in the container in Ollama's place. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Config, type ConfigInput, type EngineConfig } from '#config';
+import type { Acquired } from '#contracts';
 import { createDockerDriver } from '../../apps/orchestrator/drivers/docker.js';
-import { type Candidate, isCandidate, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
+import type { GpuCandidate } from '../../apps/orchestrator/drivers/docker/gpu-candidates.js';
+import { type Candidate, isCandidate, type Progress, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
 import { answerTo } from '../support/answers.js';
 import { ask } from '../support/http-client.js';
 import { startMesh } from '../support/mesh-process.js';
@@ -23,8 +28,11 @@ const HUNGRY = `import{createServer}from'node:http';createServer((q,s)=>{s.end('
 const STUBBORN = `import{createServer}from'node:http';process.on('SIGTERM',()=>console.log('not yet'));createServer((q,s)=>s.end('{}')).listen(11434,'0.0.0.0')`;
 /** Gives up once it has been seen to run; one that ends at once never was an engine. */
 const BROKEN = `setTimeout(()=>{console.error('no model folder');process.exit(3)},2000)`;
+/** Says what it computes with before it answers, as Ollama does. */
+const REPORTING = `import{createServer}from'node:http';console.log('level=INFO msg="inference compute" id=0 library='+(process.env.LIBRARY??'cpu')+' name="Test GPU"');createServer((q,s)=>s.end('{"version":"1"}')).listen(11434,'0.0.0.0')`;
 const EMPTY = 'ollamesh-test/empty';
-const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN };
+const NO_GPU: readonly GpuCandidate[] = [{ kind: 'cpu', reason: 'No GPU was found.', imageVariant: '', access: {} }];
+const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN, 'ollamesh-test/reporting': REPORTING };
 
 describeWithDocker('docker driver', (daemon) => {
   const started: RunningEngine[] = [];
@@ -51,14 +59,14 @@ describeWithDocker('docker driver', (daemon) => {
     return Config.parse({ engine: { image: ENGINE_IMAGE, volume: VOLUME, ...engine } }).engine;
   }
 
-  async function candidate(engine: EngineConfig): Promise<Candidate> {
-    const answer = await createDockerDriver({ config: engine, node: NODE, dockerHost: daemon().host }).probe(AbortSignal.timeout(3_000));
+  async function candidate(engine: EngineConfig, gpus: readonly GpuCandidate[] = NO_GPU): Promise<Candidate> {
+    const answer = await createDockerDriver({ config: engine, node: NODE, dockerHost: daemon().host, gpus: async () => gpus, log: () => undefined }).probe(AbortSignal.timeout(3_000));
     if (!isCandidate(answer)) throw new Error(answer.notMe);
     return answer;
   }
 
-  async function start(engine: EngineConfig, report = new Report(), signal = never): Promise<RunningEngine> {
-    const running = await (await candidate(engine)).start(report, signal);
+  async function start(engine: EngineConfig, report = new Report(), signal = never, gpus = NO_GPU): Promise<RunningEngine> {
+    const running = await (await candidate(engine, gpus)).start(report, signal);
     started.push(running);
     return running;
   }
@@ -73,7 +81,18 @@ describeWithDocker('docker driver', (daemon) => {
       expect(await candidate(config())).toMatchObject({ driver: 'docker', attached: false, gpu: false, downloadBytes: 0 });
     });
 
-    it('probe: what an absent image weighs is not known', async () => {
+    it('probe: what an absent image weighs is asked of its registry', async () => {
+      const registry = await ImageRegistry.serve(daemon(), 'ollamesh-test/broken');
+      try {
+        const { found, downloadBytes } = await candidate(config({ image: registry.image }));
+        expect(downloadBytes).toBeGreaterThan(16e6);
+        expect(found).toMatch(/would have to pull the image .* \(0\.\d\d GB\)/);
+      } finally {
+        await registry.close();
+      }
+    });
+
+    it('probe: what an absent image weighs may not be known', async () => {
       expect((await candidate(config({ image: UNPULLABLE }))).downloadBytes).toBeUndefined();
     });
   });
@@ -184,6 +203,9 @@ describeWithDocker('docker driver', (daemon) => {
         expect(report.percents.length).toBeGreaterThan(1);
         expect(report.percents).toEqual([...report.percents].sort((a, b) => a - b));
         expect(report.percents.at(-1)).toBe(100);
+        const { completedBytes, totalBytes } = report.acquired.at(-1) ?? {};
+        expect(totalBytes).toBeGreaterThan(16e6);
+        expect(completedBytes).toBe(totalBytes);
       } finally {
         await registry.close();
       }
@@ -207,12 +229,138 @@ describeWithDocker('docker driver', (daemon) => {
     });
   });
 
+  describe('gpu', () => {
+    const cpu = NO_GPU[0] as GpuCandidate;
+    const nvidia: GpuCandidate = { kind: 'nvidia', reason: 'Card.', imageVariant: '', access: { DeviceRequests: [{ Driver: '', Count: -1, Capabilities: [['gpu']] }] } };
+    const rocm: GpuCandidate = { kind: 'rocm', reason: 'Card.', imageVariant: '', access: { Devices: [{ PathOnHost: '/dev/kfd', PathInContainer: '/dev/kfd', CgroupPermissions: 'rwm' }] } };
+    const finds = (library: string): GpuCandidate => ({ kind: 'vulkan', reason: 'Card.', imageVariant: '', access: { env: [`LIBRARY=${library}`] } });
+
+    it('gpu: asked for on a machine without one, the CPU works and every reason is told', async () => {
+      const report = new Report();
+      const engine = await start(config({ image: 'ollamesh-test/reporting' }), report, never, [nvidia, rocm, cpu]);
+      expect(await versionOf(engine)).toBe('1');
+      expect(report.reasons).toEqual(expect.arrayContaining([expect.stringMatching(/nvidia: Docker has no NVIDIA runtime .*Trying rocm/), expect.stringMatching(/rocm: this machine has no \/dev\/kfd.*Trying the CPU/)]));
+      expect(engine.gpu).toEqual({ state: 'none', reason: expect.stringMatching(/The CPU works\. nvidia: .* rocm: .*/) });
+      expect(await containers()).toHaveLength(1);
+    });
+
+    it('gpu: required on a machine without one is an error with every reason, and leaves nothing', async () => {
+      await expect(start(config({ gpu: { use: 'required' } }), new Report(), never, [nvidia, rocm, cpu])).rejects.toMatchObject({
+        code: 'engine_unavailable',
+        message: expect.stringMatching(/nvidia: Docker has no NVIDIA runtime.*rocm: this machine has no \/dev\/kfd/),
+      });
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([]);
+    });
+
+    it('gpu: the engine itself has the last word, and its container is adopted as it is', async () => {
+      const image = 'ollamesh-test/reporting';
+      const blind = await start(config({ image }), new Report(), never, [finds('cpu'), cpu]);
+      expect(blind.gpu).toEqual({ state: 'none', reason: expect.stringContaining('vulkan: the engine in the container finds no GPU') });
+      await blind.stop(0);
+      const seeing = await start(config({ image }), new Report(), never, [finds('cuda'), cpu]);
+      expect(seeing.gpu).toEqual({ state: 'verified', reason: 'The engine computes with Test GPU (cuda).' });
+      const report = new Report();
+      const adopted = await start(config({ image }), report, never, [finds('cuda'), cpu]);
+      expect(report.steps).toEqual(['starting']);
+      expect([adopted.url, adopted.gpu]).toEqual([seeing.url, seeing.gpu]);
+    });
+  });
+
+  describe('while it runs', () => {
+    it('pause: a paused container is told at once, and goes on when asked to', async () => {
+      const engine = await start(config());
+      await versionOf(engine);
+      const heard: boolean[] = [];
+      engine.onPause?.((paused) => heard.push(paused));
+      await until('its events are watched', async () => {
+        if ((await names('inspect', '--format', '{{.State.Paused}}', CONTAINER))[0] === 'false') await daemon().cli('pause', CONTAINER);
+        else await daemon().cli('unpause', CONTAINER);
+        return heard.length > 0;
+      });
+      if ((await names('inspect', '--format', '{{.State.Paused}}', CONTAINER))[0] === 'false') await daemon().cli('pause', CONTAINER);
+      expect(await engine.resume?.()).toBe(true);
+      expect(await engine.resume?.()).toBe(false);
+      expect(await versionOf(engine)).toEqual(expect.any(String));
+      await daemon().cli('pause', CONTAINER);
+      expect(await engine.stop(5_000)).toBe('stopped');
+      expect(await containers()).toEqual([]);
+    });
+
+    it('usage and log: what it takes, and what it says', async () => {
+      const said: string[] = [];
+      const answer = await createDockerDriver({ config: config(), node: NODE, dockerHost: daemon().host, gpus: async () => NO_GPU, log: (line) => void said.push(line) }).probe(AbortSignal.timeout(3_000));
+      if (!isCandidate(answer)) throw new Error(answer.notMe);
+      const engine = await answer.start(new Report(), never);
+      started.push(engine);
+      await versionOf(engine);
+      const usage = await engine.usage?.(never);
+      expect(usage?.memoryBytes).toBeGreaterThan(1e6);
+      expect(usage).toMatchObject({ cpuPercent: expect.any(Number), receivedBytes: expect.any(Number), sentBytes: expect.any(Number) });
+      await until('its lines are here', () => said.length > 0);
+      expect(engine.lastLogLines()).toEqual(expect.arrayContaining(said.slice(0, 1)));
+    });
+
+    it('limits and environment: the container has them', async () => {
+      await start(config({ image: 'ollamesh-test/reporting', limits: { memory: '512m', cpus: 0.5 }, env: { OLLAMA_DEBUG: '1' } }));
+      expect(await names('inspect', '--format', '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{json .Config.Env}}', CONTAINER)).toEqual([expect.stringMatching(/^536870912 500000000 .*OLLAMA_DEBUG=1/)]);
+    });
+
+    it('folder: the models may live in a folder of this machine, which is kept', async () => {
+      const folder = join(await mkdtemp(join(tmpdir(), 'ollamesh-folder-')), 'models');
+      try {
+        const engine = await start(config({ folder }));
+        await versionOf(engine);
+        await engine.stop(0);
+        expect(await readdir(folder)).toContain('models');
+        expect(await volumes()).toEqual([]);
+      } finally {
+        await rm(dirname(folder), { recursive: true, force: true });
+      }
+    });
+
+    it('release: it runs on, and the next start adopts it', async () => {
+      const first = await start(config());
+      await versionOf(first);
+      expect(await first.release?.()).toBe('left running');
+      const report = new Report();
+      const second = await start(config(), report);
+      expect(report.steps).toEqual(['starting']);
+      expect(await versionOf(second)).toEqual(expect.any(String));
+    });
+
+    it('discard: of an engine that never answered nothing is left, unless it was there before', async () => {
+      await (await start(config({ image: 'ollamesh-test/stubborn' }))).discard?.();
+      expect([await containers(), await volumes()]).toEqual([[], []]);
+      await daemon().cli('volume', 'create', VOLUME);
+      await (await start(config({ image: 'ollamesh-test/stubborn' }))).discard?.();
+      expect(await volumes()).toEqual([VOLUME]);
+    });
+
+    it('two at once: both get the same engine', async () => {
+      const engines = await Promise.all([start(config({ image: 'ollamesh-test/reporting' })), start(config({ image: 'ollamesh-test/reporting' }))]);
+      expect(new Set(engines.map(({ url }) => url)).size).toBe(1);
+      expect(await containers()).toHaveLength(1);
+    });
+  });
+
   describe('abort', () => {
     it.each(['creating', 'starting'] as const)('abort: while %s it leaves nothing', async (step) => {
       const abort = new AbortController();
       await expect(start(config(), new Report((now) => now === step && abort.abort()), abort.signal)).rejects.toMatchObject({ code: 'cancelled' });
       expect(await containers()).toEqual([]);
       expect(await volumes()).toEqual([]);
+    });
+
+    it('abort: while one that had died is started again it leaves no container', async () => {
+      const first = await start(config());
+      await versionOf(first);
+      await daemon().cli('kill', CONTAINER);
+      await first.exited;
+      const abort = new AbortController();
+      await expect(start(config(), new Report((now) => now === 'starting' && abort.abort()), abort.signal)).rejects.toMatchObject({ code: 'cancelled' });
+      expect(await containers()).toEqual([]);
+      expect(await volumes()).toEqual([VOLUME]);
     });
 
     it('abort: a volume that was there before is kept', async () => {
@@ -302,18 +450,24 @@ describeWithDocker('docker driver', (daemon) => {
 /** Remembers what a start reported. */
 class Report implements StartReport {
   readonly steps: string[] = [];
+  readonly reasons: string[] = [];
   readonly percents: number[] = [];
+  readonly acquired: Acquired[] = [];
 
   constructor(readonly onStep: (step: string) => unknown = () => undefined) {}
 
-  acquiring(_reason: string, percent?: number): void {
-    if (percent !== undefined) this.percents.push(percent);
+  acquiring(reason: string, { percent, acquired }: Progress = {}): void {
+    this.reasons.push(reason);
+    if (percent !== undefined && percent !== this.percents.at(-1)) this.percents.push(percent);
+    if (acquired) this.acquired.push(acquired);
     this.#step('acquiring');
   }
-  creating(_reason: string): void {
+  creating(reason: string): void {
+    this.reasons.push(reason);
     this.#step('creating');
   }
-  starting(_reason: string): void {
+  starting(reason: string): void {
+    this.reasons.push(reason);
     this.#step('starting');
   }
 

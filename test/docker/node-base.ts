@@ -15,11 +15,14 @@ export interface NodeBase {
   readonly tag: string;
   /** Adds npm, a shell and what they need to reach the registry. */
   readonly npm?: boolean;
+  /** Programs of this machine to put on its PATH. */
+  readonly programs?: readonly string[];
   /** Programs or add-ons whose shared libraries must be there too. */
   readonly runs?: readonly string[];
+  readonly entrypoint?: readonly string[];
 }
 
-export async function importNodeBase(daemon: DockerDaemon, { tag, npm = false, runs = [] }: NodeBase): Promise<void> {
+export async function importNodeBase(daemon: DockerDaemon, { tag, npm = false, programs: wanted = [], runs = [], entrypoint }: NodeBase): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ollamesh-base-'));
   try {
     const node = await realpath(process.execPath);
@@ -27,13 +30,15 @@ export async function importNodeBase(daemon: DockerDaemon, { tag, npm = false, r
     await addAccounts(folder);
     const env = ['PATH=/usr/local/bin:/usr/bin:/bin'];
     const programs = [node, ...runs];
+    for (const program of wanted) programs.push(await addTool(folder, program));
     if (npm) {
       for (const tool of TOOLS) programs.push(await addTool(folder, tool));
       env.push(...(await addNpm(folder, node)));
     }
     for (const library of await librariesOf(programs)) await copyTo(folder, library, library);
     const tar = spawn('tar', ['-c', '-C', folder, '.'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    await daemon.cliWithInput(tar.stdout, 'import', ...env.flatMap((line) => ['--change', `ENV ${line}`]), '-', tag);
+    const changes = [...env.map((line) => `ENV ${line}`), ...(entrypoint === undefined ? [] : [`ENTRYPOINT ${JSON.stringify(entrypoint)}`])];
+    await daemon.cliWithInput(tar.stdout, 'import', ...changes.flatMap((change) => ['--change', change]), '-', tag);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -56,7 +61,7 @@ async function addAccounts(folder: string): Promise<void> {
 }
 
 async function addTool(folder: string, tool: string): Promise<string> {
-  const path = [`/bin/${tool}`, `/usr/bin/${tool}`].find((candidate) => existsSync(candidate));
+  const path = ['/bin', '/usr/bin', '/usr/sbin'].map((place) => join(place, tool)).find((candidate) => existsSync(candidate));
   if (!path) throw new Error(`There is no ${tool} on this machine.`);
   await copyTo(folder, path, `/bin/${tool}`);
   if (tool === 'env') await copyTo(folder, path, '/usr/bin/env');

@@ -200,7 +200,7 @@ describe('a mesh that runs', () => {
   });
 
   it('page: is served at / and needs nothing from other sites', async () => {
-    const { status, headers, text } = await ask(`${mesh.url}/`);
+    const { status, headers, text } = await ask(`${mesh.url}/`, { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
     expect(status).toBe(200);
     expect(headers['content-type']).toContain('text/html');
     expect(headers['content-security-policy']).toContain("default-src 'none'");

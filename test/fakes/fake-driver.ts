@@ -23,16 +23,25 @@ export class FakeDriver implements Driver {
   dying = false;
   /** Thrown by the next look. */
   blind = false;
+  /** What a preparation does; how many there were. */
+  prepare: Candidate['prepare'] | undefined;
+  prepared = 0;
+  /** What more the engine of a start is. */
+  onStart: () => Partial<RunningEngine> = () => ({});
 
   constructor(
     readonly driver: EngineDriver,
-    private readonly facts: Partial<Pick<Candidate, 'attached' | 'gpu' | 'downloadBytes'>> = {},
+    public facts: Partial<Pick<Candidate, 'attached' | 'gpu' | 'downloadBytes'>> = {},
   ) {}
 
   async probe(): Promise<Candidate> {
     if (this.blind) throw new Error('no eyes');
     const start = (report: StartReport, signal: AbortSignal) => this.#start(report, signal);
-    return { driver: this.driver, found: `${this.driver} is here.`, attached: false, gpu: false, downloadBytes: 0, ...this.facts, start };
+    const prepare: Candidate['prepare'] = async (progress, signal) => {
+      this.prepared++;
+      await this.prepare?.(progress, signal);
+    };
+    return { driver: this.driver, found: `${this.driver} is here.`, attached: false, gpu: false, downloadBytes: 0, ...this.facts, prepare, start };
   }
 
   async #start(report: StartReport, signal: AbortSignal): Promise<RunningEngine> {
@@ -66,6 +75,7 @@ export class FakeDriver implements Driver {
         await end({ code: 0, signal: 'SIGTERM', outOfMemory: false });
         return 'stopped';
       },
+      ...this.onStart(),
     };
   }
 }

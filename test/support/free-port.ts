@@ -1,12 +1,11 @@
-/** A loopback port that nobody listens on, for programs that can't choose one by themselves. */
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+/** A port of this machine's loopback that nobody has; somebody may take it before it is used. */
+import { createServer } from 'node:net';
 
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('There is no port.');
+  return address.port;
 }

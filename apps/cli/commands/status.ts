@@ -1,6 +1,7 @@
 /** `ollamesh status`: what the mesh that runs is doing. */
 import { Command } from 'commander';
 import { type FindOptions, findRunningMesh } from '../find-mesh.js';
+import { engineLines } from '../view/engine-lines.js';
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -25,9 +26,7 @@ async function status(options: FindOptions & { json?: boolean }): Promise<void> 
     return;
   }
   const lines = [`gateway   ${client.url}/`];
-  for (const { node, driver, state, reason, version } of engines) {
-    lines.push(`engine    ${node}: ${driver ?? 'none'}${version ? ` ${version}` : ''} is ${state}. ${reason}`);
-  }
+  for (const engine of engines) lines.push(...engineLines(engine));
   for (const { node, cpu, memory, gpus } of hardware) {
     const graphics = gpus.length > 0 ? gpus.map(({ name }) => name).join(', ') : 'no GPU';
     lines.push(`hardware  ${node}: ${cpu.brand}, ${cpu.cores} cores, ${(memory.availableBytes / 1024 ** 3).toFixed(1)} of ${(memory.totalBytes / 1024 ** 3).toFixed(1)} GiB free, ${graphics}`);

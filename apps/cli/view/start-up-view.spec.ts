@@ -12,6 +12,7 @@ const HARDWARE: Hardware = {
   memory: { totalBytes: 8 * 1024 ** 3, availableBytes: 1 },
   gpus: [{ index: 0, vendor: 'nvidia', name: 'RTX 4070', vramTotalBytes: 12 * 1024 ** 3 }],
   findings: ['No container runtime.'],
+  warnings: [],
 };
 const GUIDE: Model = { node: 'local', name: 'guide:latest', digest: 'x', sizeBytes: 3_817_920, modifiedAt: '', residency: { state: 'on-disk' } };
 
@@ -60,6 +61,29 @@ describe('text view', () => {
     const lines = told([{ what: 'engine', engine: { ...ENGINE, state: 'restarting', reason: 'The engine died.', lastLogLines } }]);
     expect(lines[0]).toBe('  engine    restarting: The engine died.');
     expect(lines.slice(1, 6).map((line) => line.trim())).toEqual(['2', '3', '4', '5', 'CUDA error']);
+  });
+
+  it('engine: how far a download is, a line at every tenth; the GPU and a refused change once', () => {
+    const at = (percent: number): Engine => ({
+      ...ENGINE,
+      state: 'acquiring',
+      reason: 'Pulling x.',
+      acquiredPercent: percent,
+      acquired: { completedBytes: percent * 1e7, totalBytes: 1e9, bytesPerSecond: 1e7, etaSeconds: 100 - percent },
+    });
+    const gpu: Engine['gpu'] = { state: 'none', reason: 'No GPU was found.' };
+    const refused = 'engine.parallel must be at least 1';
+    const ready: Engine = { ...ENGINE, state: 'ready', reason: 'It answers.', driver: 'docker', gpu };
+    const lines = told([at(1), at(2), at(15), at(16), ready, ready, { ...ready, refused }, { ...ready, refused }].map((engine) => ({ what: 'engine', engine })));
+    expect(lines).toEqual([
+      '  engine    acquiring: Pulling x.',
+      '  engine    acquiring: 1 % of 1.00 GB, 10.0 MB/s, 2 min left',
+      '  engine    acquiring: 15 % of 1.00 GB, 10.0 MB/s, 85 s left',
+      '  engine    docker is ready: It answers.',
+      '  engine    no GPU (No GPU was found)',
+      '  config    not taken over: engine.parallel must be at least 1',
+      '',
+    ]);
   });
 
   it('gateway: another port than the wanted one is said', () => {

@@ -1,6 +1,7 @@
 /** The start-up view: line by line what was looked for, what was chosen and why; plain text, coloured on a terminal, or JSON. */
 import { styleText } from 'node:util';
 import type { Engine, Hardware, Model } from '#contracts';
+import { amounts, graphics } from './engine-lines.js';
 
 export type StartUpFact =
   | { readonly what: 'config'; readonly file: string | undefined; readonly notices: readonly string[] }
@@ -30,6 +31,9 @@ export class TextView implements View {
   #choices = '';
   #engine = '';
   #models = '';
+  #download = '';
+  #gpu = '';
+  #refused: string | undefined;
 
   constructor(write: (text: string) => void, colour: boolean) {
     this.#write = write;
@@ -65,13 +69,15 @@ export class TextView implements View {
     }
   }
 
-  #tellHardware({ cpu, memory, os, gpus, findings }: Hardware): void {
+  #tellHardware({ cpu, memory, os, gpus, findings, warnings }: Hardware): void {
     this.#line('hardware', `${cpu.brand}, ${cpu.cores} cores, ${gigabytes(memory.totalBytes)} memory, ${os.distribution} ${os.release}`.trim());
     for (const { name, vramTotalBytes } of gpus) this.#line('hardware', `GPU ${name}${vramTotalBytes ? `, ${gigabytes(vramTotalBytes)} VRAM` : ''}`);
     for (const finding of findings) this.#line('hardware', finding, 'dim');
+    for (const { problem, fix } of warnings) this.#line('hardware', fix ? `${problem} ${fix}` : problem, 'yellow');
   }
 
-  #tellEngine({ choices, state, reason, driver, models, lastLogLines, version }: Engine): void {
+  #tellEngine(engine: Engine): void {
+    const { choices, state, reason, driver, models, lastLogLines, version, gpu, refused } = engine;
     const chosen = JSON.stringify(choices);
     if (choices.length > 0 && chosen !== this.#choices) {
       this.#choices = chosen;
@@ -84,11 +90,27 @@ export class TextView implements View {
       this.#line('engine', name, state === 'failed' ? 'red' : state === 'restarting' || state === 'degraded' ? 'yellow' : undefined);
       if (state === 'restarting' || state === 'failed') for (const line of lastLogLines?.slice(-5) ?? []) this.#line('', `  ${line}`, 'dim');
     }
+    this.#tellDownload(engine);
+    const graphic = gpu ? graphics(gpu) : '';
+    if (graphic !== '' && graphic !== this.#gpu) this.#line('engine', graphic, gpu?.state === 'lost' ? 'yellow' : 'dim');
+    this.#gpu = graphic || this.#gpu;
+    if (refused !== undefined && refused !== this.#refused) for (const line of `not taken over: ${refused}`.split('\n')) this.#line('config', line, 'yellow');
+    this.#refused = refused;
     const told = models.map(({ model, state: modelState, detail }) => `${model} ${modelState}${detail ? ` (${detail})` : ''}`).join(', ');
     if (told !== '' && told !== this.#models) {
       this.#models = told;
       this.#line('models', told);
     }
+  }
+
+  /** A line at every tenth of what is fetched: for this engine, or for the one that takes over later. */
+  #tellDownload({ state, acquired, acquiredPercent, preparing }: Engine): void {
+    const [what, progress, percent] = preparing ? [`${preparing.driver}: ${preparing.reason} `, preparing.acquired, preparing.percent] : ['acquiring: ', acquired, acquiredPercent];
+    if (!progress || (state !== 'acquiring' && !preparing)) return;
+    const tenth = `${what}${Math.floor((percent ?? 0) / 10)}`;
+    if (tenth === this.#download) return;
+    this.#download = tenth;
+    this.#line('engine', `${what}${amounts(progress)}`, 'dim');
   }
 
   #tellReady({ url, models, model, afterMs }: Extract<StartUpFact, { what: 'ready' }>): void {

@@ -10,7 +10,9 @@ import type { NextFunction, Request, Response } from 'express';
 const APP_SCHEMES = new Set(['app:', 'file:', 'tauri:', 'vscode-webview:', 'vscode-file:']);
 const LOCAL_NAMES = /^(localhost|.+\.(localhost|local|internal))$/i;
 const METHODS = 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS';
-const HEADERS = 'Authorization,Content-Type,User-Agent,Accept,Last-Event-ID,X-Requested-With';
+/** What OpenAI's SDK sends from a page, as Ollama allows it too. */
+const OPENAI_SDK = ['Arch', 'Async', 'Custom-Poll-Interval', 'Helper-Method', 'Lang', 'Os', 'Package-Version', 'Poll-Helper', 'Retry-Count', 'Runtime', 'Runtime-Version', 'Timeout'];
+const HEADERS = `Authorization,Content-Type,User-Agent,Accept,Last-Event-ID,X-Requested-With,Openai-Beta,${OPENAI_SDK.map((name) => `X-Stainless-${name}`).join(',')}`;
 const PREFLIGHT_MAX_AGE_S = '43200';
 
 /** True for a Host header that names this machine: an IP address, localhost, `.local`, or none at all. */
@@ -46,7 +48,7 @@ export function siteGuard(request: Request, response: Response, next: NextFuncti
   }
   if (origin !== undefined) {
     response.setHeader('Access-Control-Allow-Origin', origin);
-    response.setHeader('Access-Control-Expose-Headers', 'x-ollamesh');
+    response.setHeader('Access-Control-Expose-Headers', 'x-ollamesh,x-ollamesh-stream,x-ollamesh-model,x-ollamesh-node,x-request-id');
     response.setHeader('Vary', 'Origin');
   }
   if (request.method === 'OPTIONS' && origin !== undefined) {

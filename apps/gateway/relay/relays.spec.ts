@@ -1,5 +1,5 @@
 /** The relay on a real bus: what viewers see of a stream whatever the bus loses, whenever they come, and however it ends. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -164,6 +164,31 @@ describe('relay', () => {
     await eventually(() => viewer.text === 'second');
     const resumed = await gateway.watch(stream.id, before);
     expect(resumed.updates).toMatchObject([{ event: 'snapshot', data: { recovered: false } }]);
+  });
+});
+
+describe('abandoned by whoever asked', () => {
+  it('its producer is told to end it, unless somebody watches; the token is the owner’s', async () => {
+    const gateway = await open();
+    const { id, ownerToken } = await gateway.relays.create({ prompt: 'x' });
+    const stream = producer.stream(id);
+    const viewer = await gateway.watch(id);
+    await gateway.relays.abandon(id, ownerToken);
+    expect(stream.cancelledBy).toEqual([]);
+    (await gateway.relays.get(id)).leave(viewer);
+    await gateway.relays.abandon(id, ownerToken);
+    expect(stream.cancelledBy).toEqual([createHash('sha256').update(ownerToken).digest('hex')]);
+  });
+
+  it('nothing is asked of a stream that has ended, or that nobody knows', async () => {
+    const gateway = await open();
+    const { id, ownerToken } = await gateway.relays.create({ prompt: 'x' });
+    const stream = producer.stream(id);
+    stream.say(DONE);
+    await eventually(() => gateway.relays.counts.finished === 1);
+    await gateway.relays.abandon(id, ownerToken);
+    await gateway.relays.abandon(newId(), ownerToken);
+    expect(stream.cancelledBy).toEqual([]);
   });
 });
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
+import { type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
 import { isWorthAnotherNode } from '#placement';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
@@ -52,11 +52,15 @@ export interface CreateOptions {
   readonly traceparent?: string | undefined;
   /** Who asks: where requests wait, turns are taken client by client. */
   readonly client?: string | undefined;
+  /** How long a stream may be unwatched that ends then. */
+  readonly unwatchedGraceMs?: number;
 }
 
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
   readonly stats = new RelayStats();
+  /** This gateway as it calls itself on the bus. */
+  readonly #name = randomBytes(9).toString('base64url');
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
@@ -162,7 +166,7 @@ export class Relays implements OnApplicationBootstrap {
    * Starts a generation as a stream that lives on its own.
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, whenUnwatched, ...generation }: CreateStream, { traceparent, client }: CreateOptions = {}): Promise<CreatedStream> {
+  async create({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, client, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: CreateOptions = {}): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
@@ -176,7 +180,7 @@ export class Relays implements OnApplicationBootstrap {
         generation,
         ...(model !== undefined && { model }),
         ...(client !== undefined && { client }),
-        ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
+        ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: unwatchedGraceMs }),
       }, traceparent);
       relay.model = started.model;
       this.#silentTicks.set(id, 0);
@@ -202,7 +206,9 @@ export class Relays implements OnApplicationBootstrap {
         // An epoch of its own: one that did not answer in time may have begun all the same.
         const epoch = tried.size;
         const start = () => this.#bus.call(InferenceStart, { ...request, epoch }, { node, traceparent });
-        return await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay, epoch));
+        const started = await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay, epoch));
+        relay.node = node;
+        return started;
       } catch (thrown) {
         first ??= thrown;
         if (!isWorthAnotherNode(thrown)) break;
@@ -265,6 +271,16 @@ export class Relays implements OnApplicationBootstrap {
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
+  }
+
+  /**
+   * Whoever asked for this stream has gone: it ends, unless somebody watches it here or elsewhere. Never rejects; should the bus
+   * be away, the producer ends it when its grace is over.
+   */
+  async abandon(id: string, ownerToken: string): Promise<void> {
+    const relay = this.#relays.get(id);
+    if (!relay?.live || relay.viewers > 0) return;
+    await this.#bus.call(StreamCancel, { ownerTokenHash: hash(ownerToken), unlessWatched: this.#name }, { id }).catch(() => undefined);
   }
 
   /** Takes a producer's word on how far its streams are. */
@@ -386,7 +402,7 @@ export class Relays implements OnApplicationBootstrap {
 
   #sayWatched(): void {
     const ids = [...this.#relays.values()].filter(({ live, viewers }) => live && viewers > 0).map(({ id }) => id);
-    if (ids.length > 0) this.#bus.publish(StreamsWatched, { ids });
+    if (ids.length > 0) this.#bus.publish(StreamsWatched, { gateway: this.#name, ids });
   }
 
   #letGo(): void {

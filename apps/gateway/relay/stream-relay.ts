@@ -4,7 +4,7 @@
  * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type Ending, type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
 import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
 import { Audience, type Written } from './audience.js';
 import type { RelayStats } from './relay-stats.js';
@@ -53,6 +53,8 @@ export class StreamRelay {
   #counted = 0;
   #scheduled = false;
   #finished: boolean;
+  /** Where it is produced, as far as this gateway knows. */
+  node: string | undefined;
   #closed = false;
   #waiting: Frame[] | undefined;
   #repairing: Promise<MeshError | undefined> | undefined;
@@ -122,7 +124,7 @@ export class StreamRelay {
     return {
       ...this.#snapshot(true, this.head),
       position: formatPosition(this.head),
-      ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
+      ...(ending?.kind === 'done' && { done: outcomeOf(ending) }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
   }
@@ -398,9 +400,13 @@ export class StreamRelay {
   #terminal(): Update | undefined {
     const { ending, head } = this.#log;
     const place = { streamId: this.id, position: formatPosition(head) };
-    if (ending?.kind === 'done') return { event: 'done', data: { ...place, finishReason: ending.finishReason, counters: ending.counters } };
+    if (ending?.kind === 'done') return { event: 'done', data: { ...place, ...outcomeOf(ending) } };
     return ending && { event: 'failed', data: { ...place, error: ending.error } };
   }
+}
+
+function outcomeOf({ finishReason, counters, context }: Extract<Ending, { kind: 'done' }>) {
+  return { finishReason, counters, ...(context && { context }) };
 }
 
 function textOf(status: StreamView['status']): string {

@@ -1,11 +1,15 @@
 /** The docker driver: an Ollama engine in a container of a Docker engine on this machine. The folder docker/ has its parts. */
 import { homedir } from 'node:os';
 import type { EngineConfig } from '#config';
-import type { Candidate, Driver, NotMe } from './driver.js';
-import { type ContainerPlan, planContainer } from './docker/container.js';
+import { MeshError } from '#contracts';
+import { type ContainerPlan, planContainers } from './docker/container.js';
 import { type Endpoint, findDocker, type Machine, socketsOf } from './docker/endpoint.js';
+import { allowedBy, type GpuCandidate } from './docker/gpu-candidates.js';
+import { imageSize } from './docker/image-size.js';
 import { hasImage } from './docker/pull.js';
-import { startContainer } from './docker/start.js';
+import { acquireImage, startContainer } from './docker/start.js';
+import type { Candidate, Driver, NotMe } from './driver.js';
+import type { LineSink } from './engine-log.js';
 
 /** How long one socket may take to answer a probe, in milliseconds; several may have to be tried within the port's 3 s. */
 const PROBE_LIMIT_MS = 1_000;
@@ -17,10 +21,12 @@ export interface DockerDriverOptions {
   /** Value of DOCKER_HOST, where it is set: then no other socket is tried. */
   readonly dockerHost?: string | undefined;
   readonly machine?: Machine;
+  /** Ways to this machine's GPUs, the CPU last. */
+  gpus(signal: AbortSignal): Promise<readonly GpuCandidate[]>;
+  readonly log: LineSink;
 }
 
-export function createDockerDriver({ config, node, dockerHost, machine = thisMachine() }: DockerDriverOptions): Driver {
-  const plan = planContainer(config, node);
+export function createDockerDriver({ config, node, dockerHost, machine = thisMachine(), gpus, log }: DockerDriverOptions): Driver {
   return {
     driver: 'docker',
     async probe(signal) {
@@ -28,25 +34,36 @@ export function createDockerDriver({ config, node, dockerHost, machine = thisMac
       if ('notMe' in sockets) return notMe(sockets.notMe);
       const endpoint = await findDocker(sockets, PROBE_LIMIT_MS, signal);
       if ('notMe' in endpoint) return notMe(endpoint.notMe);
+      const offered = await gpus(signal);
+      const [first, ...others] = planContainers(config, node, allowedBy(config.gpu, offered));
+      if (!first) return notMe(`engine.gpu.use is "required", but there is no way to a GPU: ${offered.at(-1)?.reason ?? 'none was found.'}`);
       try {
-        return candidate(endpoint, plan, await hasImage(endpoint.docker, plan.image, PROBE_LIMIT_MS, signal));
+        const imageIsHere = await hasImage(endpoint.docker, first.image, PROBE_LIMIT_MS, signal);
+        const downloadBytes = imageIsHere ? 0 : await imageSize(first.image, process.arch, AbortSignal.any([signal, AbortSignal.timeout(PROBE_LIMIT_MS)]));
+        return candidate(endpoint, [first, ...others], log, downloadBytes);
       } catch (thrown) {
-        return notMe(`Docker on ${endpoint.socket} answers, but not about its images: ${String(thrown)}`);
+        return notMe(`Docker on ${endpoint.socket} answers, but not about its images: ${MeshError.from(thrown).message}`);
       }
     },
   };
 }
 
-function candidate({ docker, socket }: Endpoint, plan: ContainerPlan, imageIsHere: boolean): Candidate {
+function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan, ...ContainerPlan[]], log: LineSink, downloadBytes: number | undefined): Candidate {
+  const [{ image, gpu }] = plans;
+  const graphics = gpu.kind === 'cpu' ? gpu.reason : `GPU: ${gpu.reason}`;
   return {
     driver: 'docker',
-    found: `Docker on ${socket}, ${imageIsHere ? `with the image ${plan.image}` : `which would have to pull the image ${plan.image}`}`,
+    found: `Docker on ${socket}, ${downloadBytes === 0 ? `with the image ${image}` : `which would have to pull the image ${image} (${sizeOf(downloadBytes)})`}. ${graphics}`,
     attached: false,
-    // CPU only until the GPU candidates of a container are tried and verified.
-    gpu: false,
-    downloadBytes: imageIsHere ? 0 : undefined,
-    start: (report, signal) => startContainer(docker, plan, report, signal),
+    gpu: gpu.kind !== 'cpu',
+    downloadBytes,
+    prepare: (progress, signal) => acquireImage(docker, image, { acquiring: progress }, signal),
+    start: (report, signal) => startContainer({ docker, plans, log, report, signal }),
   };
+}
+
+function sizeOf(bytes: number | undefined): string {
+  return bytes === undefined ? 'its registry does not say how large it is' : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 function notMe(reason: string): NotMe {

@@ -1,5 +1,5 @@
 /** The port that every way to an engine implements; rank.ts chooses among the candidates, engine.ts runs the chosen one. */
-import type { EngineDriver } from '#contracts';
+import type { Acquired, EngineDriver, EngineGpu, EngineUsage } from '#contracts';
 
 /** A way to get an engine: answers "not me, because …" or a candidate. Never throws for what it merely does not find. */
 export interface Driver {
@@ -24,6 +24,11 @@ export interface Candidate {
   /** Bytes to fetch before the first start; 0 when everything is here, undefined when not known. */
   readonly downloadBytes: number | undefined;
   /**
+   * Fetches what a start needs beforehand, while another engine may answer; only drivers that may have to fetch something have it.
+   * @throws MeshError `engine_unavailable`; nothing half fetched is kept in the way.
+   */
+  prepare?(progress: (reason: string, progress?: Progress) => void, signal: AbortSignal): Promise<void>;
+  /**
    * Makes the engine exist and listen. Resolves as soon as it has a URL; whether it answers there is for the health check.
    * Aborting `signal` cleans up whatever was half made, then rejects.
    * @throws MeshError `engine_unavailable` that says what to do.
@@ -33,9 +38,14 @@ export interface Candidate {
 
 /** How a start tells where it is; each call is a transition of the engine's state table. */
 export interface StartReport {
-  acquiring(reason: string, percent?: number): void;
+  acquiring(reason: string, progress?: Progress): void;
   creating(reason: string): void;
   starting(reason: string): void;
+}
+
+export interface Progress {
+  readonly percent?: number;
+  readonly acquired?: Acquired;
 }
 
 export interface RunningEngine {
@@ -43,10 +53,25 @@ export interface RunningEngine {
   readonly url: string;
   /** Settles, never rejects, when the engine ends by itself or is stopped; pending for ever for an attached one. */
   readonly exited: Promise<EngineExit>;
+  /** The container image it runs. */
+  readonly image?: string;
+  /** What the GPU does for it, where its driver has looked. */
+  readonly gpu?: EngineGpu;
+  /** Settles with the log line that says so when the engine loses its GPU. */
+  readonly gpuLost?: Promise<string>;
   /** The newest lines of its log, at most 50. */
   lastLogLines(): string[];
   /** Asks politely, then for sure after `graceMs`; leaves an attached engine alone. Idempotent. */
   stop(graceMs: number): Promise<'stopped' | 'killed' | 'left running'>;
+  /** Stops watching and lets it run on, for the next start to adopt. */
+  release?(): Promise<'left running'>;
+  /** As stop, and what this start alone had made for it (an empty volume) goes too: for one that never answered. */
+  discard?(): Promise<void>;
+  /** Calls back when somebody pauses it, and when it goes on. */
+  onPause?(listener: (paused: boolean) => void): void;
+  /** Makes a paused engine go on; false where it was not paused. */
+  resume?(): Promise<boolean>;
+  usage?(signal: AbortSignal): Promise<EngineUsage>;
 }
 
 export interface EngineExit {
@@ -55,6 +80,8 @@ export interface EngineExit {
   readonly outOfMemory: boolean;
   /** What it was at when it ended by itself, such as `while it loaded x:latest`; only an engine that tells has this. */
   readonly during?: string;
+  /** Why nothing is known of its end, a clause. */
+  readonly lost?: string;
 }
 
 export function isCandidate(answer: Candidate | NotMe): answer is Candidate {

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const driver = (program: string, startTimeoutMs = WAIT, ollamaModels = join(folder, 'none')) =>
-  createEmbeddedDriver({ config: { port: 0, parallel: 1, keepAlive: '5m', startTimeoutMs }, program, store: join(folder, 'store'), ollamaModels, metal: false });
+  createEmbeddedDriver({ config: { port: 0, parallel: 1, keepAlive: '5m', startTimeoutMs }, program, store: join(folder, 'store'), ollamaModels, metal: false, log: () => undefined });
 
 async function candidate(program: string, startTimeoutMs?: number, ollamaModels?: string): Promise<Candidate> {
   const answer = await driver(program, startTimeoutMs, ollamaModels).probe(AbortSignal.timeout(WAIT));

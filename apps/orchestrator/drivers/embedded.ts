@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineListening, EngineModelStage, MeshError } from '#contracts';
 import type { EngineConfig } from '#config';
+import { killAtExit, stopChild } from './child.js';
 import type { Candidate, Driver, EngineExit, NotMe, RunningEngine, StartReport } from './driver.js';
+import type { LineSink } from './engine-log.js';
 import { LogTail } from './log-tail.js';
 
 export interface EmbeddedOptions {
@@ -17,6 +19,7 @@ export interface EmbeddedOptions {
   readonly ollamaModels: string;
   /** True on a machine whose GPU it uses: those with Metal. */
   readonly metal: boolean;
+  readonly log: LineSink;
 }
 
 export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
@@ -36,30 +39,23 @@ export function createEmbeddedDriver(options: EmbeddedOptions): Driver {
   };
 }
 
-async function start({ config, program, store, ollamaModels }: EmbeddedOptions, report: StartReport, signal: AbortSignal): Promise<RunningEngine> {
+async function start({ config, program, store, ollamaModels, log: onLine }: EmbeddedOptions, report: StartReport, signal: AbortSignal): Promise<RunningEngine> {
   report.starting('Starting the built-in engine.');
   const flags = ['--host', '127.0.0.1', '--port', String(config.port), '--store', store, '--read-only', ollamaModels];
   const settings = ['--parallel', String(config.parallel), '--keep-alive', String(config.keepAlive)];
   // A group of its own, so that Ctrl-C in the terminal reaches it through us alone; it exits when its IPC channel closes.
   const child = spawn(process.execPath, [program, ...flags, ...settings], { detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-  const log = new LogTail();
+  const log = new LogTail({ onLine });
   for (const [index, output] of [child.stdout, child.stderr].entries()) output?.on('data', (bytes: Buffer) => log.take(bytes, index + 1));
   const exited = exitOf(child);
   killAtExit(child, exited);
   try {
     const url = await listening(child, exited, config.startTimeoutMs, signal, log);
-    return { url, exited, lastLogLines: () => log.lines(), stop: (graceMs) => stop(child, exited, graceMs) };
+    return { url, exited, lastLogLines: () => log.lines(), stop: (graceMs) => stopChild(child, exited, graceMs) };
   } catch (thrown) {
-    await stop(child, exited, 0);
+    await stopChild(child, exited, 0);
     throw thrown;
   }
-}
-
-/** A process that ends without stopping its engine takes it along: the channel's end alone is lost on an engine that hangs. */
-function killAtExit(child: ChildProcess, exited: Promise<EngineExit>): void {
-  const kill = () => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  void exited.then(() => process.off('exit', kill));
 }
 
 /** llama.cpp ends the process on some models; which one it was is known from what the engine told before. */
@@ -105,18 +101,4 @@ async function listening(child: ChildProcess, exited: Promise<EngineExit>, timeo
     over.abort();
     for (const loser of [failed, late]) loser.catch(() => undefined); // Whoever lost the race has nothing to say any more.
   }
-}
-
-async function stop(child: ChildProcess, exited: Promise<EngineExit>, graceMs: number): Promise<'stopped' | 'killed'> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return 'stopped';
-  if (graceMs > 0) {
-    child.kill('SIGTERM');
-    const over = new AbortController();
-    const polite = await Promise.race([exited.then(() => true), sleep(graceMs, false, { signal: over.signal })]);
-    over.abort();
-    if (polite) return 'stopped';
-  }
-  child.kill('SIGKILL');
-  await exited;
-  return 'killed';
 }

@@ -11,12 +11,14 @@ export class LogTail {
   readonly #lines: string[] = [];
   readonly #maxLines: number;
   readonly #maxChars: number;
+  readonly #onLine: (line: string) => void;
   #channels = new Map<number, Channel>();
 
-  /** Older lines than `maxLines` are forgotten; a line longer than `maxChars` is cut and ends with "…". */
-  constructor({ maxLines = 50, maxChars = 2_000 } = {}) {
+  /** Older lines than `maxLines` are forgotten; a line longer than `maxChars` is cut and ends with "…". `onLine` gets each as it comes. */
+  constructor({ maxLines = 50, maxChars = 2_000, onLine = (_line: string): void => undefined } = {}) {
     this.#maxLines = maxLines;
     this.#maxChars = maxChars;
+    this.#onLine = onLine;
   }
 
   /** Takes a piece of output, in any cut; the lines of one channel (1: output, 2: errors) are not broken by those of another. */
@@ -26,7 +28,11 @@ export class LogTail {
     const pieces = (from.partial + from.decoder.write(bytes)).split('\n');
     // One character more than is shown, so that a cut line is known as cut.
     from.partial = (pieces.pop() ?? '').slice(0, this.#maxChars + 1);
-    for (const piece of pieces) this.note(piece.replace(/\r$/, ''));
+    for (const piece of pieces) {
+      const line = piece.replace(/\r$/, '');
+      this.note(line);
+      if (line !== '') this.#onLine(this.#cut(line));
+    }
   }
 
   /** Adds a line; empty ones say nothing. */

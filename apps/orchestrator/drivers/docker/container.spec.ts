@@ -1,10 +1,13 @@
 /** What makes two engine containers the same, and what a container may never do. */
 import { describe, expect, it } from '@jest/globals';
 import { Config, type ConfigInput } from '#config';
-import { planContainer, referenceOf } from './container.js';
+import { type ContainerPlan, planContainers, referenceOf } from './container.js';
+import type { DeviceAccess } from './gpu-candidates.js';
 
-function plan(engine: ConfigInput['engine'] = {}, node = 'desk') {
-  return planContainer(Config.parse({ engine }).engine, node);
+function plan(engine: ConfigInput['engine'] = {}, node = 'desk', access: DeviceAccess = {}, imageVariant = ''): ContainerPlan {
+  const [only] = planContainers(Config.parse({ engine }).engine, node, [{ kind: 'cpu', reason: 'No GPU.', imageVariant, access }]);
+  if (!only) throw new Error('There is a plan for each candidate.');
+  return only;
 }
 
 describe('container', () => {
@@ -32,14 +35,33 @@ describe('container', () => {
     ['volume', { volume: 'shelf' }],
     ['parallel', { parallel: 1 }],
     ['keepAlive', { keepAlive: '1h' }],
+    ['environment', { env: { OLLAMA_DEBUG: '1' } }],
+    ['memory limit', { limits: { memory: '8g' } }],
+    ['CPU limit', { limits: { cpus: 1.5 } }],
+    ['folder', { folder: '/srv/models' }],
   ])('hash: another %s is another container', (_, engine) => {
     expect(plan(engine).hash).not.toBe(plan().hash);
   });
 
   it('hash: devices make another container, a longer start time-out does not', () => {
-    const { engine } = Config.parse({});
-    expect(planContainer(engine, 'desk', { DeviceRequests: [{ Count: -1, Capabilities: [['gpu']] }] }).hash).not.toBe(plan().hash);
-    expect(plan({ startTimeoutMs: 1 }).hash).toBe(plan().hash);
+    expect(plan({}, 'desk', { DeviceRequests: [{ Count: -1, Capabilities: [['gpu']] }] }).hash).not.toBe(plan().hash);
+    expect(plan({ startTimeoutMs: 1, keepRunning: true }).hash).toBe(plan().hash);
+  });
+
+  it('container: environment, limits and folder of the configuration, devices and image of the candidate', () => {
+    const access: DeviceAccess = { Devices: [{ PathOnHost: '/dev/kfd', PathInContainer: '/dev/kfd', CgroupPermissions: 'rwm' }], GroupAdd: ['110'], env: ['HSA_OVERRIDE_GFX_VERSION=11.0.0'] };
+    const { image, options } = plan({ env: { OLLAMA_DEBUG: '1' }, limits: { memory: '2GiB', cpus: 1.5 }, folder: '/srv/models' }, 'desk', access, 'rocm');
+    const { Env, HostConfig } = options(0);
+    expect(image).toBe('ollama/ollama:rocm');
+    expect(Env).toEqual(expect.arrayContaining(['HSA_OVERRIDE_GFX_VERSION=11.0.0', 'OLLAMA_DEBUG=1']));
+    expect(HostConfig).toMatchObject({
+      Devices: access.Devices,
+      GroupAdd: ['110'],
+      Memory: 2 * 1024 ** 3,
+      MemorySwap: 2 * 1024 ** 3,
+      NanoCpus: 1.5e9,
+      Mounts: [{ Type: 'bind', Source: '/srv/models', Target: '/root/.ollama' }],
+    });
   });
 
   it.each([

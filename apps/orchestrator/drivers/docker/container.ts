@@ -2,28 +2,26 @@
 import { createHash } from 'node:crypto';
 import type { EngineConfig } from '#config';
 import type Docker from 'dockerode';
+import { type GpuCandidate, imageOf } from './gpu-candidates.js';
 
 /** Port of the Ollama API inside the container. */
 export const ENGINE_PORT = '11434/tcp';
 export const NODE_LABEL = 'dev.ollamesh.node';
 export const HASH_LABEL = 'dev.ollamesh.config-hash';
+/** What the machine offered when the container was made: with more or less than that, all ways to a GPU are tried anew. */
+export const OFFER_LABEL = 'dev.ollamesh.gpu-offer';
 
 /** Raise it when a change here must replace containers that exist. */
-const RECIPE = 1;
+const RECIPE = 2;
 
-/** What a container gets of the machine's accelerators. CPU_ONLY is all there is so far. */
-export interface DeviceAccess {
-  readonly DeviceRequests?: Docker.DeviceRequest[];
-  readonly Devices?: Docker.DeviceMapping[];
-  readonly GroupAdd?: string[];
-  readonly env?: readonly string[];
-}
-export const CPU_ONLY: DeviceAccess = {};
+/** Where the models are kept: a volume, or a folder of this machine. */
+export type ModelsPlace = { readonly volume: string } | { readonly folder: string };
 
 export interface ContainerPlan {
   readonly name: string;
   readonly image: string;
-  readonly volume: string;
+  readonly models: ModelsPlace;
+  readonly gpu: Pick<GpuCandidate, 'kind' | 'reason'>;
   /** Loopback port asked for; 0 leaves it to Docker. */
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -32,32 +30,44 @@ export interface ContainerPlan {
   options(hostPort: number): Docker.ContainerCreateOptions;
 }
 
-export function planContainer(config: EngineConfig, node: string, devices: DeviceAccess = CPU_ONLY): ContainerPlan {
-  const { image, volume, port } = config;
-  const { env = [], ...access } = devices;
+/** One plan for each way to a GPU, in their order. */
+export function planContainers(config: EngineConfig, node: string, candidates: readonly GpuCandidate[]): ContainerPlan[] {
+  const offer = hashOf(candidates);
+  return candidates.map((candidate) => planContainer(config, node, candidate, offer));
+}
+
+function planContainer(config: EngineConfig, node: string, { kind, reason, access, ...variant }: GpuCandidate, offer: string): ContainerPlan {
+  const { image, volume, folder, port, limits } = config;
+  const { env = [], ...devices } = access;
+  const models: ModelsPlace = folder === undefined ? { volume } : { folder };
   const settings = {
-    Image: referenceOf(image),
+    Image: referenceOf(imageOf(image, variant)),
     Env: [
       'OLLAMA_HOST=0.0.0.0:11434',
       'OLLAMA_NOPRUNE=1',
       `OLLAMA_NUM_PARALLEL=${config.parallel}`,
       `OLLAMA_KEEP_ALIVE=${config.keepAlive}`,
       ...env,
+      ...Object.entries(config.env).map(([name, value]) => `${name}=${value}`),
     ],
     HostConfig: {
-      ...access,
-      Mounts: [{ Type: 'volume' as const, Source: volume, Target: '/root/.ollama' }],
+      ...devices,
+      Mounts: [{ ...('volume' in models ? { Type: 'volume' as const, Source: models.volume } : { Type: 'bind' as const, Source: models.folder }), Target: '/root/.ollama' }],
       // The orchestrator restarts it, and knows why; Docker must not do so behind its back.
       RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
+      // Without swap beyond it: an engine that swaps is worse than one that ends and says why.
+      ...(limits.memory !== undefined && { Memory: limits.memory, MemorySwap: limits.memory }),
+      ...(limits.cpus !== undefined && { NanoCpus: Math.round(limits.cpus * 1e9) }),
     },
   };
-  const hash = createHash('sha256').update(JSON.stringify({ RECIPE, settings, port })).digest('hex').slice(0, 16);
-  const labels = { [NODE_LABEL]: node, [HASH_LABEL]: hash };
+  const hash = hashOf({ RECIPE, settings, port });
+  const labels = { [NODE_LABEL]: node, [HASH_LABEL]: hash, [OFFER_LABEL]: offer };
   return {
     name: `ollamesh-engine-${node}`,
     image: settings.Image,
-    volume,
+    models,
+    gpu: { kind, reason },
     port,
     labels,
     hash,
@@ -74,6 +84,10 @@ export function planContainer(config: EngineConfig, node: string, devices: Devic
   };
 }
 
+function hashOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+}
+
 /** An image name that means one image: without a tag Docker would pull them all. */
 export function referenceOf(image: string): string {
   const lastPart = image.slice(image.lastIndexOf('/') + 1);
@@ -81,13 +95,13 @@ export function referenceOf(image: string): string {
 }
 
 /** Whether a container is one of ours for this node, whatever its configuration. */
-export function isOurs({ Config }: Docker.ContainerInspectInfo, { labels }: ContainerPlan): boolean {
-  return Config.Labels?.[NODE_LABEL] === labels[NODE_LABEL];
+export function isOurs({ Config }: Docker.ContainerInspectInfo, node: string | undefined): boolean {
+  return node !== undefined && Config.Labels?.[NODE_LABEL] === node;
 }
 
-/** Whether a container runs and is just what `plan` would make. */
-export function isAdoptable({ Config, State }: Docker.ContainerInspectInfo, { hash }: ContainerPlan): boolean {
-  return State.Running && !State.Paused && !State.Restarting && Config.Labels?.[HASH_LABEL] === hash;
+/** The plan that a container was made by, if the machine still offers what it did then. */
+export function planOf({ Config }: Docker.ContainerInspectInfo, plans: readonly ContainerPlan[]): ContainerPlan | undefined {
+  return plans.find(({ hash, labels }) => Config.Labels?.[HASH_LABEL] === hash && Config.Labels[OFFER_LABEL] === labels[OFFER_LABEL]);
 }
 
 /** The loopback URL of a running container's Ollama API, or undefined where it publishes none. */

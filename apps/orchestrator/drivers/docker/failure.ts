@@ -27,7 +27,8 @@ function fieldOf(thrown: unknown, name: string): unknown {
 /** An `engine_unavailable` whose message is `sentence` and Docker's words; a MeshError stays what it is. */
 export function unavailable(sentence: string, thrown: unknown, advice: string): MeshError {
   if (thrown instanceof MeshError) return thrown;
-  return new MeshError('engine_unavailable', `${sentence}: ${wordsOf(thrown)}. ${advice}`, {
+  const what = /no space left on device/i.test(wordsOf(thrown)) ? 'Docker\'s disk is full: "docker system df" shows what takes it, "docker system prune" frees what nothing uses.' : advice;
+  return new MeshError('engine_unavailable', `${sentence}: ${wordsOf(thrown)}. ${what}`, {
     cause: thrown,
     details: { driver: 'docker', ...(statusOf(thrown) !== undefined && { status: statusOf(thrown) }) },
   });

@@ -36,6 +36,25 @@ describe('pull meter', () => {
     expect(meter.percent()).toBe(before);
   });
 
+  it('pull meter: bytes of all layers, their speed and the time that is left', () => {
+    const meter = new PullMeter();
+    meter.take({ id: 'a', status: 'Downloading', progressDetail: { current: 0, total: 1_000 } }, 0);
+    meter.take({ id: 'b', status: 'Downloading', progressDetail: { current: 0, total: 3_000 } }, 0);
+    meter.take({ id: 'a', status: 'Downloading', progressDetail: { current: 500, total: 1_000 } }, 1_000);
+    expect(meter.acquired(1_000)).toEqual({ completedBytes: 500, totalBytes: 4_000, bytesPerSecond: 500, etaSeconds: 7 });
+    meter.take({ id: 'a', status: 'Extracting', progressDetail: { current: 1, total: 1_000 } }, 2_000);
+    expect(meter.acquired(2_000)).toMatchObject({ completedBytes: 1_000, totalBytes: 4_000 });
+  });
+
+  it('pull meter: the speed is that of the last seconds', () => {
+    const meter = new PullMeter();
+    for (let second = 0; second <= 20; second++) {
+      const current = second <= 10 ? second * 100 : 1_000;
+      meter.take({ id: 'a', status: 'Downloading', progressDetail: { current, total: 2_000 } }, second * 1_000);
+    }
+    expect(meter.acquired(20_000)).toEqual({ completedBytes: 1_000, totalBytes: 2_000, bytesPerSecond: 0 });
+  });
+
   it('pull meter: a layer that is here already does not count', () => {
     const meter = new PullMeter();
     meter.take({ id: 'here', status: 'Already exists', progressDetail: {} });

@@ -1,6 +1,7 @@
 /** Fetches the engine's image, saying how far it is; what the layers' reports add up to is a pure reducer. */
-import { MeshError } from '#contracts';
+import { type Acquired, MeshError } from '#contracts';
 import type Docker from 'dockerode';
+import type { Progress } from '../driver.js';
 import { bounded, DockerTimeout } from './bounded.js';
 import { unavailable, undefinedIfMissing } from './failure.js';
 
@@ -8,6 +9,10 @@ import { unavailable, undefinedIfMissing } from './failure.js';
 const STALL_MS = 120_000;
 /** Unpacking comes after the download and takes a share of the whole. */
 const DOWNLOAD_SHARE = 0.8;
+/** The speed told is that of the last so many milliseconds. */
+const SPEED_WINDOW_MS = 5_000;
+/** Bytes and speed are told at least this seldom, in milliseconds; whole percents at once. */
+const TELL_EVERY_MS = 500;
 
 interface LayerReport {
   readonly id?: string;
@@ -26,7 +31,7 @@ export async function hasImage(docker: Docker, image: string, limitMs: number, o
  * Pulls `image`; aborting `signal` makes the daemon drop it.
  * @throws MeshError `engine_unavailable`.
  */
-export async function pullImage(docker: Docker, image: string, progress: (percent: number | undefined) => void, signal: AbortSignal): Promise<void> {
+export async function pullImage(docker: Docker, image: string, progress: (progress: Progress) => void, signal: AbortSignal): Promise<void> {
   const idle = new AbortController();
   const timer = setTimeout(() => idle.abort(new DockerTimeout(STALL_MS)), STALL_MS);
   const forward = (): void => idle.abort(signal.reason);
@@ -35,13 +40,17 @@ export async function pullImage(docker: Docker, image: string, progress: (percen
     signal.throwIfAborted();
     const layers = new PullMeter();
     let last: number | undefined;
+    let toldAt = 0;
     for await (const report of reportsOf(await docker.pull(image, { abortSignal: idle.signal }))) {
       timer.refresh();
       if (report.error) throw new Error(report.error);
-      layers.take(report);
+      const now = performance.now();
+      layers.take(report, now);
       const percent = layers.percent();
-      if (percent !== last) progress(percent);
+      if (percent === undefined || (percent === last && now - toldAt < TELL_EVERY_MS)) continue;
       last = percent;
+      toldAt = now;
+      progress({ percent, acquired: layers.acquired(now) });
     }
     idle.signal.throwIfAborted();
   } catch (thrown) {
@@ -75,9 +84,11 @@ async function* reportsOf(stream: NodeJS.ReadableStream): AsyncGenerator<LayerRe
 /** Adds up the layers of one pull. */
 export class PullMeter {
   readonly #layers = new Map<string, { total: number | undefined; downloaded: number; unpacked: number; done: boolean }>();
+  readonly #samples: { readonly at: number; readonly bytes: number }[] = [];
   #best: number | undefined;
 
-  take({ id, status = '', progressDetail }: LayerReport): void {
+  /** @param now a clock in milliseconds */
+  take({ id, status = '', progressDetail }: LayerReport, now = 0): void {
     if (!id || status.startsWith('Pulling from') || status === 'Already exists') return;
     const layer = this.#layers.get(id) ?? { total: undefined, downloaded: 0, unpacked: 0, done: false };
     this.#layers.set(id, layer);
@@ -87,6 +98,24 @@ export class PullMeter {
     if (status === 'Download complete') layer.downloaded = layer.total ?? 0;
     if (status === 'Extracting' && current !== undefined) layer.unpacked = current;
     if (status === 'Pull complete') layer.done = true;
+    const newest = this.#samples.at(-1);
+    // Ten samples a second are plenty, so that a window of them stays small.
+    if (!newest || now - newest.at >= 100) this.#samples.push({ at: now, bytes: this.#downloaded() });
+    while (now - (this.#samples[0]?.at ?? now) > SPEED_WINDOW_MS) this.#samples.shift();
+  }
+
+  /** Downloaded so far, of what is known; the time left counts the download alone. */
+  acquired(now: number): Acquired {
+    const totalBytes = [...this.#layers.values()].reduce((sum, { total = 0 }) => sum + total, 0);
+    const completedBytes = this.#downloaded();
+    const [oldest] = this.#samples;
+    const seconds = oldest ? (now - oldest.at) / 1_000 : 0;
+    const bytesPerSecond = oldest && seconds > 0 ? Math.max(0, Math.round((completedBytes - oldest.bytes) / seconds)) : 0;
+    return { completedBytes, totalBytes, bytesPerSecond, ...(bytesPerSecond > 0 && { etaSeconds: Math.ceil((totalBytes - completedBytes) / bytesPerSecond) }) };
+  }
+
+  #downloaded(): number {
+    return [...this.#layers.values()].reduce((sum, { total = 0, downloaded, unpacked, done }) => sum + (done || unpacked > 0 ? total : Math.min(downloaded, total)), 0);
   }
 
   /** Whole percent, never backwards; undefined until a size is known. A layer of unknown size counts as an average one. */

@@ -1,0 +1,95 @@
+/** The machine's GPUs as the drivers learn of them: at once where they were known, corrected when the hardware has been read. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Bus } from '#bus';
+import { type Hardware, HardwareDescribe } from '#contracts';
+import { TestBus, eventually } from '../../test/fakes/test-bus.js';
+import { until } from '../../test/support/until.js';
+import { GpuOffer } from './gpu-offer.js';
+
+const HARDWARE: Hardware = {
+  node: 'local',
+  sampledAt: '2026-01-01T00:00:00.000Z',
+  os: { platform: 'linux', distribution: 'Debian', release: '12', arch: 'x64' },
+  cpu: { brand: 'Xeon', cores: 2, physicalCores: 1, loadPercent: 1 },
+  memory: { totalBytes: 1, availableBytes: 1 },
+  gpus: [],
+  warnings: [],
+  findings: [],
+};
+const WITH_CARD: Hardware = { ...HARDWARE, gpus: [{ index: 0, vendor: 'nvidia', name: 'Card' }] };
+const never = new AbortController().signal;
+
+let testBus: TestBus;
+let bus: Bus;
+let agent: Bus;
+beforeAll(async () => {
+  testBus = await TestBus.start();
+  bus = await testBus.connect('orchestrator');
+  agent = await testBus.connect('gpu-agent');
+});
+afterAll(() => testBus.close());
+
+let folder: string;
+let file: string;
+const ending: (() => unknown)[] = [];
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ollamesh-offer-'));
+  file = join(folder, 'data/gpu-offer.json');
+});
+afterEach(async () => {
+  for (const end of ending.splice(0)) await end();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function offerOf(at = file): GpuOffer {
+  const offer = new GpuOffer(bus, at);
+  ending.push(() => offer.close());
+  return offer;
+}
+
+async function gpuAgent(answer: () => Hardware | Promise<Hardware>): Promise<void> {
+  const served = agent.serve(HardwareDescribe, answer);
+  await agent.flush();
+  ending.unshift(() => served.drain());
+}
+
+const kinds = async (offer: GpuOffer) => (await offer.candidates(never)).map(({ kind }) => kind);
+
+describe('gpu offer', () => {
+  it('first start: the hardware is waited for, and remembered', async () => {
+    await gpuAgent(() => WITH_CARD);
+    const offer = offerOf();
+    expect(await kinds(offer)).toEqual(['nvidia', 'nvidia-cdi', 'cpu']);
+    expect(await offer.any(never)).toBe(true);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toHaveLength(3);
+  });
+
+  it('later: what is remembered serves at once, and another answer is told', async () => {
+    await gpuAgent(() => WITH_CARD);
+    await offerOf().candidates(never);
+    for (const end of ending.splice(0)) await end();
+    let answer: (hardware: Hardware) => void = () => undefined;
+    await gpuAgent(() => new Promise((resolve) => (answer = resolve)));
+    const offer = offerOf();
+    let changes = 0;
+    offer.onChange(() => changes++);
+    expect(await kinds(offer)).toEqual(['nvidia', 'nvidia-cdi', 'cpu']);
+    answer(HARDWARE);
+    await eventually(() => changes === 1);
+    await until('the new answer is remembered', async () => (JSON.parse(await readFile(file, 'utf8')) as unknown[]).length === 1);
+  });
+
+  it('alone: without gpu-agent the CPU works, and why is told', async () => {
+    expect(await offerOf().candidates(never)).toEqual([{ kind: 'cpu', reason: expect.stringMatching(/^The GPUs of this machine are not known: .+/), imageVariant: '', access: {} }]);
+  });
+
+  it.each(['', '{}', '[]', '[{"kind":1}]'])('remembered: what we did not write (%j) is ignored', async (text) => {
+    await gpuAgent(() => WITH_CARD);
+    const foreign = join(folder, 'foreign.json');
+    await writeFile(foreign, text);
+    expect(await kinds(offerOf(foreign))).toHaveLength(3);
+  });
+});
