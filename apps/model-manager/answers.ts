@@ -2,7 +2,6 @@
  * The engine's answer to a stream's request: when its turn has come, with what its model's settings fill in, and elsewhere where
  * this engine fails before its first word. producers.ts owns the streams, scheduling/ the turns.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { type EngineGeneration, MeshError } from '#contracts';
 import type { InferenceLine } from '#ollama';
@@ -14,14 +13,13 @@ import type { StreamIdentity, StreamProducer } from './producer.js';
 import { Residency } from './residency.js';
 import { Turns } from './scheduling/turns.js';
 
-/** An engine that is busy with what others ask it is asked again after a while, in milliseconds. */
-const BUSY_PAUSE_MS = 1_000;
-
 /** Everything about a stream that another node would need to make it. */
 export interface Job extends StreamIdentity {
   readonly generation: EngineGeneration;
   readonly client: string;
   readonly cancelUnwatchedMs: number | undefined;
+  /** Another node failed at it already. */
+  readonly retried: boolean;
 }
 
 @Injectable()
@@ -62,11 +60,9 @@ export class Answers {
       } catch (thrown) {
         const error = MeshError.from(thrown);
         if (error.code === 'engine_unavailable') this.#turns.suspend();
-        const again = error.code === 'engine_busy' || neverReached(error);
         if (begun.value || signal.aborted) throw thrown;
         if (await this.#handOver(producer, job, error)) return;
-        if (!again || performance.now() > waitUntil) throw thrown;
-        if (error.code === 'engine_busy') await sleep(BUSY_PAUSE_MS, undefined, { signal }).catch(() => undefined); // Cancelled: `take` says so.
+        if (!neverReached(error) || performance.now() > waitUntil) throw thrown;
       } finally {
         giveBack();
       }
@@ -74,9 +70,9 @@ export class Answers {
   }
 
   /** What failed here before its first word is tried once elsewhere. @returns whether another node has it now */
-  async #handOver(producer: StreamProducer, { id: streamId, epoch, ownerTokenHash, model, generation, client, cancelUnwatchedMs }: Job, error: MeshError): Promise<boolean> {
-    if (epoch > 1 || !isNodeFailure(error)) return false;
-    const request = { streamId, epoch, ownerTokenHash, model, generation, client, ...(cancelUnwatchedMs !== undefined && { cancelUnwatchedMs }) };
+  async #handOver(producer: StreamProducer, { id: streamId, epoch, ownerTokenHash, model, generation, client, cancelUnwatchedMs, retried }: Job, error: MeshError): Promise<boolean> {
+    if (retried || !isNodeFailure(error)) return false;
+    const request = { streamId, epoch, ownerTokenHash, model, generation, client, retried: true, ...(cancelUnwatchedMs !== undefined && { cancelUnwatchedMs }) };
     if (!(await this.#peers.handOver(request))) return false;
     producer.handOver();
     return true;

@@ -74,8 +74,8 @@ export class ModelManagerController {
   }
 
   @Handle(InferenceStart)
-  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs, client }: z.output<typeof InferenceStart.request>) {
-    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { cancelUnwatchedMs, client });
+  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs, client, retried }: z.output<typeof InferenceStart.request>) {
+    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { cancelUnwatchedMs, client, retried });
   }
 
   @Handle(InferenceEmbed)

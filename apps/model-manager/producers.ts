@@ -20,6 +20,8 @@ export interface StartOptions {
   readonly cancelUnwatchedMs?: number | undefined;
   /** Whose turn it takes. */
   readonly client?: string | undefined;
+  /** Another node failed at it already. */
+  readonly retried?: boolean | undefined;
 }
 
 @Injectable()
@@ -57,7 +59,7 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     stream: Omit<StreamIdentity, 'model'>,
     asked: string | undefined,
     generation: EngineGeneration,
-    { cancelUnwatchedMs, client = ANYONE }: StartOptions = {},
+    { cancelUnwatchedMs, client = ANYONE, retried = false }: StartOptions = {},
   ): Promise<{ model: string }> {
     await this.#engine.expect();
     const model = await this.#catalogue.resolve(asked);
@@ -65,7 +67,7 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
     const request = engineRequest(model, generation);
-    const job: Job = { ...stream, model, generation, client, cancelUnwatchedMs };
+    const job: Job = { ...stream, model, generation, client, cancelUnwatchedMs, retried };
     const producer = new StreamProducer(this.#bus, { ...stream, model }, (gateway) => this.#unwatched.isWatchedElsewhere(stream.id, gateway));
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);

@@ -73,6 +73,16 @@ describe('placement', () => {
     expect(chosen()).toBe('own');
   });
 
+  it('breaker: where there is no other node, one that fails is asked all the same', async () => {
+    const alone = new Placement('own', () => now);
+    alone.take(status('own'));
+    for (let times = 0; times < 5; times++) {
+      await alone.attempt('own', () => Promise.reject(new MeshError('engine_unavailable', 'x')), () => Promise.resolve()).catch(() => undefined);
+    }
+    expect([alone.isLeftOut('own'), alone.choose('a:latest')?.node]).toEqual([true, 'own']);
+    expect(await alone.attempt('own', () => Promise.resolve('started'), () => Promise.resolve())).toBe('started');
+  });
+
   it('breaker: a stream that fails soon after its start counts too', async () => {
     for (let times = 0; times < 3; times++) {
       expect(await placement.attempt('own', () => Promise.resolve('started'), () => Promise.reject(new MeshError('engine_eof', 'x')))).toBe('started');

@@ -52,7 +52,9 @@ export class Placement {
    * @param tried nodes that are out of question
    */
   choose(model: string | undefined, tried: ReadonlySet<string> = new Set()): Choice | undefined {
-    return chooseNode(this.#candidates(model && modelKey(model), tried), this.#own);
+    const key = model && modelKey(model);
+    // Where there is no other, one that fails is better than none: it may be well again by now.
+    return chooseNode(this.#candidates(key, tried, false), this.#own) ?? chooseNode(this.#candidates(key, tried, true), this.#own);
   }
 
   /** True for a node that gets no requests now, since those it was given failed. */
@@ -63,11 +65,12 @@ export class Placement {
   }
 
   /**
-   * Gives a request to `node` and watches what becomes of it.
+   * Gives a request to `node` and watches what becomes of it; one for a node that is left out has no other to go to, and counts for nothing.
    * @param start rejects where it is refused
    * @param watch rejects where it fails soon after
    */
   attempt<Started>(node: string, start: () => Promise<Started>, watch: (started: Started) => Promise<void>): Promise<Started> {
+    if (this.isLeftOut(node)) return start();
     return new Promise((resolve, reject) => {
       const run = async () => {
         const started = await start();
@@ -80,9 +83,9 @@ export class Placement {
     });
   }
 
-  *#candidates(key: string | undefined, tried: ReadonlySet<string>): Generator<Candidate> {
+  *#candidates(key: string | undefined, tried: ReadonlySet<string>, leftOutToo: boolean): Generator<Candidate> {
     for (const { status, models } of this.#fresh()) {
-      if (tried.has(status.node) || this.isLeftOut(status.node)) continue;
+      if (tried.has(status.node) || (!leftOutToo && this.isLeftOut(status.node))) continue;
       const { node, engine, parallel, running, waiting } = status;
       yield { node, engine, parallel, load: running + waiting, model: key === undefined ? ANY_MODEL : models.get(key) };
     }

@@ -73,6 +73,7 @@ const QUESTION = 'What is NATS?';
     const engine = await stoppedEngine();
     process.kill(engine, 'SIGKILL');
     await until('the engine is gone', () => !isAlive(engine));
+    await until('that is noticed', async () => (await ask(`${mesh.url}/engine`)).json<{ nodes: { state: string }[] }>().nodes.some(({ state }) => state !== 'ready'));
     const events = await readSse(`${mesh.url}/streams`, { body: { prompt: QUESTION } });
     expect(events.filter(isTerminal)).toMatchObject([{ event: 'done', data: { finishReason: 'stop' } }]);
     expect(textOf(events)).toBe(answerTo(QUESTION));

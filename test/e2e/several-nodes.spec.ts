@@ -94,7 +94,7 @@ type Name = (typeof NODES)[number];
       return engines.n1.seen('/api/generate').length > 0 ? answered : undefined;
     });
     expect([text, ended]).toEqual(['n2', 'done']);
-    expect(String(events.at(-1)?.data['position'])).toMatch(/^2-/);
+    expect(String(events.at(-1)?.data['position'])).toMatch(/^[23]-/); // The third where the first node that was asked had told it is there while it was not.
   }, 60_000);
 
   it('a node that keeps failing, however fast, is left out; then it is tried again', async () => {

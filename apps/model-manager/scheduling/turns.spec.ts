@@ -125,13 +125,12 @@ describe('turns', () => {
     expect(asked()).toHaveLength(1);
   });
 
-  it('engine that is busy with others: it is asked again', async () => {
+  it('engine that is busy with others: it is told at once, for the client to come back', async () => {
     await begin();
-    let times = 0;
-    engine.on('/api/generate', () => (++times === 1 ? { status: 503, lines: [{ error: 'server busy, please try again.  maximum pending requests exceeded' }] } : QUICK));
+    engine.on('/api/generate', { status: 503, lines: [{ error: 'server busy, please try again.  maximum pending requests exceeded' }] });
     await start('patient');
     await ends('patient');
-    expect(seen('patient').at(-1)).toBe('done');
+    expect(frames.get('patient')?.at(-1)).toMatchObject({ error: { code: 'engine_busy', retryable: true } });
   });
 
   it('model deleted while it is in use: what it answers goes on to its end, what waits for it is told that it is gone', async () => {
