@@ -17,6 +17,7 @@ import {
   Model,
   type PullPolicy,
   PullProgress,
+  Service,
   Snapshot,
   parseOrThrow,
 } from '#contracts';
@@ -25,6 +26,8 @@ import {
 const DISPATCHER = new Agent({ pipelining: 0, headersTimeout: 0, bodyTimeout: 0 });
 const CALL_TIMEOUT_MS = 15_000;
 const BENCHMARK_TIMEOUT_MS = 900_000;
+/** A repository may have to be fetched. */
+const FETCH_TIMEOUT_MS = 95_000;
 /** How often a cut event stream is taken up again before giving up. */
 const MAX_RESUMES = 5;
 const RESUME_DELAY_MS = 500;
@@ -78,6 +81,22 @@ export class GatewayClient {
     return this.#call('POST', '/models/benchmark', { repeats, ...(model !== undefined && { model }) }, Benchmark, BENCHMARK_TIMEOUT_MS);
   }
 
+  async services(): Promise<Service[]> {
+    return (await this.#call('GET', '/services', undefined, z.object({ services: z.array(Service) }), FETCH_TIMEOUT_MS)).services;
+  }
+
+  async startService(service: string): Promise<Service> {
+    return this.#call('POST', '/services/start', { service }, Service, FETCH_TIMEOUT_MS);
+  }
+
+  async refreshService(service: string): Promise<Service> {
+    return this.#call('POST', '/services/refresh', { service }, Service, FETCH_TIMEOUT_MS);
+  }
+
+  async stopService(): Promise<void> {
+    await this.#call('POST', '/services/stop', {}, z.object({ services: z.array(Service) }), FETCH_TIMEOUT_MS);
+  }
+
   async createStream(request: CreateStream): Promise<CreatedStream> {
     return this.#call('POST', '/streams', request, CreatedStream);
   }
@@ -128,7 +147,7 @@ export class GatewayClient {
     }
   }
 
-  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema, timeoutMs?: number): Promise<z.output<Schema>> {
+  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema, timeoutMs = CALL_TIMEOUT_MS): Promise<z.output<Schema>> {
     const response = await this.#fetch(method, path, body, {}, timeoutMs);
     if (!response.ok) throw await errorOf(response);
     return parseOrThrow(schema, await response.json(), `answer of ${method} ${path}`) as z.output<Schema>;

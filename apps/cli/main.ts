@@ -10,6 +10,7 @@ import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { nodeCommand } from './commands/node.js';
+import { servicesCommand } from './commands/services.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 
@@ -23,6 +24,7 @@ const program = new Command('ollamesh')
   .addCommand(modelsCommand())
   .addCommand(pullCommand())
   .addCommand(statusCommand())
+  .addCommand(servicesCommand())
   .addCommand(gpuCommand())
   .addCommand(doctorCommand())
   .addCommand(devCommand())

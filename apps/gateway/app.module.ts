@@ -13,8 +13,10 @@ import { MeshStateController } from './doors/rest/mesh-state.controller.js';
 import { MetricsController } from './doors/rest/metrics.controller.js';
 import { ModelsController } from './doors/rest/models.controller.js';
 import { PageController } from './doors/rest/page.controller.js';
+import { ServicesController } from './doors/rest/services.controller.js';
 import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
+import { UsageController } from './doors/rest/usage.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { SocketIoPulls } from './doors/socketio/socketio-pulls.js';
 import { MeshView } from './mesh-view.js';
@@ -22,14 +24,16 @@ import { MeshController } from './mesh.controller.js';
 import { Relays } from './relay/relays.js';
 import { Sessions } from './sessions/sessions.js';
 import { STORAGE_PROVIDERS } from './storage.js';
+import { Usage } from './usage.js';
 
 @Module({
   controllers: [
     OpenAiController, OpenAiElsewhereController,
     OllamaController, OllamaManagementController, OllamaElsewhereController,
     AiSdkController,
-    MeshController, StreamsController, SessionsController, ModelsController, MeshStateController, MetricsController, PageController,
+    MeshController, StreamsController, SessionsController, ModelsController, ServicesController, MeshStateController, MetricsController, PageController,
+    UsageController,
   ],
-  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, SocketIoPulls, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats],
+  providers: [...STORAGE_PROVIDERS, MeshView, Relays, Sessions, SocketIoDoor, SocketIoPulls, DoorStreams, Embeddings, EnginePassage, MeshModels, Chats, Usage],
 })
 export class GatewayModule {}

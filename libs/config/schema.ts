@@ -41,6 +41,8 @@ const EngineSection = z.strictObject({
   driver: z.enum(['auto', 'docker', 'native', 'external', 'embedded']).default('auto'),
   /** An Ollama that runs already. */
   url: HttpUrl.optional(),
+  /** A service definition to make the engine by: a path, git:<url>#<ref> or github:<owner>/<repository>, or "ollama", which comes with ollamesh. */
+  service: z.string().min(1).max(500).optional(),
   /** Container image of the docker driver. */
   image: z.string().max(400).regex(IMAGE, 'is not an image name, such as "ollama/ollama:latest"').default('ollama/ollama:latest'),
   /** Loopback port of an engine we start; 0 lets the system pick one. */

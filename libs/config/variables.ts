@@ -67,6 +67,8 @@ function readForeign(given: ReadonlyMap<string, string>, { assignments, problems
   const nats = given.get('NATS_URL');
   // NATS's own tools take a server without its scheme.
   if (nats !== undefined) assignments.push(fromVariable('NATS_URL', 'bus.url', nats.includes('://') ? nats : `nats://${nats}`));
+  const service = given.get('OLLAMA_SERVICE_URL');
+  if (service !== undefined) assignments.push(fromVariable('OLLAMA_SERVICE_URL', 'engine.service', service));
   const ollama = given.get('OLLAMA_HOST');
   if (ollama === undefined) return;
   const host = parseOllamaHost(ollama);

@@ -45,6 +45,8 @@ describe('ollama door: streams', () => {
     const view = await viewOf(mesh.url, String(headers['x-ollamesh-stream']));
     expect(view).toMatchObject({ text: 'Hello', done: { finishReason: 'stop' } });
     expect(lines(text).map(({ message }) => (message as { content: string }).content).join('')).toBe('Hello');
+    const { models } = (await ask(`${mesh.url}/usage`)).json<{ models: object[] }>();
+    expect(models).toEqual([expect.objectContaining({ model: 'tiny:latest', requests: 1, promptTokens: 5, answerTokens: 3, costUsd: 0 })]);
   });
 
   it('left: a client that goes ends the engine’s work', async () => {

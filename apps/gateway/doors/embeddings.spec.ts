@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestBus } from '../../../test/fakes/test-bus.js';
 import { InferenceEmbed, MeshError } from '#contracts';
 import { MeshView } from '../mesh-view.js';
+import { Usage } from '../usage.js';
 import { Embeddings } from './embeddings.js';
 
 const STILL = new AbortController().signal;
@@ -11,6 +12,7 @@ let batches: number[];
 let embeddings: Embeddings;
 /** Numbers of one vector. */
 let dimensions: number;
+let usage: Usage;
 
 beforeEach(async () => {
   net = await TestBus.start({ maxPayload: 64 * 1024 });
@@ -25,7 +27,7 @@ beforeEach(async () => {
   });
   await manager.flush();
   const bus = await net.connect('gateway');
-  embeddings = new Embeddings(bus, new MeshView(bus));
+  embeddings = new Embeddings(bus, new MeshView(bus), (usage = new Usage(bus, {} as never)));
 });
 afterEach(() => net.close());
 
@@ -37,6 +39,7 @@ describe('embeddings', () => {
     expect(vectors.map(([first]) => first)).toEqual(texts(100).map(Number));
     expect({ promptTokens, totalNs, model }).toEqual({ promptTokens: 100, totalNs: 5 * batches.length, model: 'm:latest' });
     expect(Math.max(...batches)).toBeLessThan(100);
+    expect(usage.totals.models).toEqual([{ model: 'm:latest', requests: 1, promptTokens: 100, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: batches.length / 1e6, costUsd: 0 }]);
   });
 
   it('batches: one whose answer does not fit in a message is halved until it does', async () => {

@@ -4,6 +4,7 @@ import { Bus } from '#bus';
 import { InferenceEmbed, MeshError, ModelName, parseOrThrow } from '#contracts';
 import { z } from 'zod';
 import { MeshView } from '../mesh-view.js';
+import { Usage } from '../usage.js';
 
 /** Texts of one batch, and their characters: a vector is some 20 kB of JSON, a message 1 MB on a NATS server left as it is. */
 const BATCH_TEXTS = 32;
@@ -17,6 +18,7 @@ export class Embeddings {
   constructor(
     private readonly bus: Bus,
     private readonly mesh: MeshView,
+    private readonly usage: Usage,
   ) {}
 
   /**
@@ -41,6 +43,8 @@ export class Embeddings {
       sum.loadNs += reply.loadNs;
       sum.promptTokens += reply.promptTokens;
     }
+    const { promptTokens, totalNs, loadNs } = sum;
+    this.usage.add({ kind: 'embedding', model: chosen, node, promptTokens, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: loadNs / 1e6, costUsd: 0 });
     return { ...sum, model: chosen, node };
   }
 }

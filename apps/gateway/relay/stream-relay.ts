@@ -78,7 +78,12 @@ export class StreamRelay {
   }
 
   get live(): boolean {
-    return this.#log.ending === undefined;
+    return this.ending === undefined;
+  }
+
+  /** How it ended; undefined while it lives. */
+  get ending(): Ending | undefined {
+    return this.#log.ending;
   }
 
   /** Memory that its content takes, in bytes, roughly. */
