@@ -19,11 +19,15 @@ const ANSWER_MS = 15_000;
 
 const Remembered = z.array(z.looseObject({ kind: z.string(), reason: z.string(), imageVariant: z.string(), access: z.record(z.string(), z.unknown()) })).min(1);
 
+/** With its keys in one order, fresh or remembered: containers carry a hash of it. */
+const ordered = (offer: unknown): readonly GpuCandidate[] => Remembered.parse(offer) as readonly GpuCandidate[];
+
 export class GpuOffer {
   readonly #bus: Bus;
   readonly #file: string;
   readonly #closed = new AbortController();
   #listener: () => void = () => undefined;
+  #answered = false;
   #known: Promise<readonly GpuCandidate[] | MeshError> | undefined;
 
   /** @param file remembers the offer for the next start */
@@ -65,11 +69,14 @@ export class GpuOffer {
 
   async #answer(remembered: readonly GpuCandidate[] | undefined): Promise<readonly GpuCandidate[] | MeshError> {
     try {
-      const offer = gpuCandidates(await this.#bus.call(HardwareDescribe, {}, { signal: this.#closed.signal, deadlineMs: ANSWER_MS }));
+      const offer = ordered(gpuCandidates(await this.#bus.call(HardwareDescribe, {}, { signal: this.#closed.signal, deadlineMs: ANSWER_MS })));
+      const isFirst = !this.#answered;
+      this.#answered = true;
       if (JSON.stringify(offer) === JSON.stringify(remembered)) return offer;
       await mkdir(dirname(this.#file), { recursive: true });
       await writeFile(this.#file, JSON.stringify(offer), { mode: 0o600 });
-      if (remembered) this.#listener();
+      // Later changes are for the next start: an offer that wavers must not restart the engine again and again.
+      if (remembered && isFirst) this.#listener();
       return offer;
     } catch (thrown) {
       return MeshError.from(thrown);
@@ -78,7 +85,7 @@ export class GpuOffer {
 
   async #remembered(): Promise<readonly GpuCandidate[] | undefined> {
     try {
-      return Remembered.parse(JSON.parse(await readFile(this.#file, 'utf8'))) as readonly GpuCandidate[];
+      return ordered(JSON.parse(await readFile(this.#file, 'utf8')));
     } catch {
       return undefined; // The first start, or not written by us.
     }
