@@ -10,6 +10,7 @@ RUN npm ci
 COPY tsconfig.json ./
 COPY libs libs
 COPY apps apps
+COPY services services
 RUN npm run build \
  && npm prune --omit=dev --omit=optional \
  && mkdir -p apps/gateway/page
@@ -21,6 +22,7 @@ COPY --from=build /ollamesh/package.json ./
 COPY --from=build /ollamesh/node_modules node_modules
 COPY --from=build /ollamesh/dist dist
 COPY --from=build /ollamesh/apps/gateway/page apps/gateway/page
+COPY --from=build /ollamesh/services services
 # The image's files belong to root: the apps run as somebody who cannot change them.
 USER node
 CMD ["node", "dist/apps/gateway/main.js"]

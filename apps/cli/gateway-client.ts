@@ -4,6 +4,7 @@ import { type EventSourceMessage, createParser } from 'eventsource-parser';
 import { Agent, type Response, fetch } from 'undici';
 import { z } from 'zod';
 import {
+  CacheStats,
   type CreateStream,
   CreatedStream,
   Delta,
@@ -15,6 +16,7 @@ import {
   MeshError,
   Model,
   PullProgress,
+  Service,
   Snapshot,
   parseOrThrow,
 } from '#contracts';
@@ -22,6 +24,8 @@ import {
 /** No connection is kept: a command ends when its work does. An event stream may be silent for long. */
 const DISPATCHER = new Agent({ pipelining: 0, bodyTimeout: 0 });
 const CALL_TIMEOUT_MS = 15_000;
+/** A repository may have to be fetched. */
+const FETCH_TIMEOUT_MS = 95_000;
 /** How often a cut event stream is taken up again before giving up. */
 const MAX_RESUMES = 5;
 const RESUME_DELAY_MS = 500;
@@ -33,8 +37,18 @@ export type StreamEvent =
   | { event: 'failed'; data: Failed };
 
 export class GatewayClient {
-  /** @param url base URL of the gateway, without a trailing slash */
-  constructor(readonly url: string) {}
+  readonly #key: Record<string, string>;
+
+  /**
+   * @param url base URL of the gateway, without a trailing slash
+   * @param key an API key, or the operator's token
+   */
+  constructor(
+    readonly url: string,
+    key?: string,
+  ) {
+    this.#key = key === undefined ? {} : { 'x-api-key': key }; // `Authorization` is for the tokens of streams.
+  }
 
   /** True when an ollamesh gateway answers there. */
   async answers(): Promise<boolean> {
@@ -45,6 +59,13 @@ export class GatewayClient {
     } catch {
       return false; // Nobody there.
     }
+  }
+
+  /** True when the gateway lets this client in, with its key or without one. */
+  async isLetIn(): Promise<boolean> {
+    const response = await this.#fetch('GET', '/models', undefined);
+    await response.body?.cancel();
+    return response.status !== 401 && response.status !== 429;
   }
 
   async models(): Promise<Model[]> {
@@ -59,12 +80,37 @@ export class GatewayClient {
     return (await this.#call('GET', '/hardware', undefined, z.object({ nodes: z.array(Hardware) }))).nodes;
   }
 
+  async cacheStats(): Promise<CacheStats> {
+    return this.#call('GET', '/cache', undefined, CacheStats);
+  }
+
+  async clearCache(): Promise<void> {
+    const response = await this.#fetch('DELETE', '/cache', undefined);
+    if (!response.ok) throw await errorOf(response);
+  }
+
   async pull(model: string): Promise<PullProgress> {
     return this.#call('POST', '/models/pull', { model }, PullProgress);
   }
 
   async pullStatus(model: string): Promise<PullProgress> {
     return this.#call('GET', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
+  }
+
+  async services(): Promise<Service[]> {
+    return (await this.#call('GET', '/services', undefined, z.object({ services: z.array(Service) }), FETCH_TIMEOUT_MS)).services;
+  }
+
+  async startService(service: string): Promise<Service> {
+    return this.#call('POST', '/services/start', { service }, Service, FETCH_TIMEOUT_MS);
+  }
+
+  async refreshService(service: string): Promise<Service> {
+    return this.#call('POST', '/services/refresh', { service }, Service, FETCH_TIMEOUT_MS);
+  }
+
+  async stopService(): Promise<void> {
+    await this.#call('POST', '/services/stop', {}, z.object({ services: z.array(Service) }), FETCH_TIMEOUT_MS);
   }
 
   async createStream(request: CreateStream): Promise<CreatedStream> {
@@ -102,7 +148,7 @@ export class GatewayClient {
     const response = await fetch(`${this.url}/streams/${id}`, {
       dispatcher: DISPATCHER,
       signal,
-      headers: { accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': after }) },
+      headers: { ...this.#key, accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': after }) },
     });
     if (!response.ok) throw await errorOf(response);
     const arrived: EventSourceMessage[] = [];
@@ -117,19 +163,19 @@ export class GatewayClient {
     }
   }
 
-  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema): Promise<z.output<Schema>> {
-    const response = await this.#fetch(method, path, body);
+  async #call<Schema extends z.ZodType>(method: string, path: string, body: object | undefined, schema: Schema, timeoutMs = CALL_TIMEOUT_MS): Promise<z.output<Schema>> {
+    const response = await this.#fetch(method, path, body, {}, timeoutMs);
     if (!response.ok) throw await errorOf(response);
     return parseOrThrow(schema, await response.json(), `answer of ${method} ${path}`) as z.output<Schema>;
   }
 
-  async #fetch(method: string, path: string, body: object | undefined, headers: Record<string, string> = {}): Promise<Response> {
+  async #fetch(method: string, path: string, body: object | undefined, headers: Record<string, string> = {}, timeoutMs = CALL_TIMEOUT_MS): Promise<Response> {
     try {
       return await fetch(this.url + path, {
         dispatcher: DISPATCHER,
         method,
-        signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-        headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+        signal: AbortSignal.timeout(timeoutMs),
+        headers: { ...this.#key, ...headers, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
       });
     } catch (cause) {

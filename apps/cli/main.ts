@@ -3,10 +3,14 @@
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
+import { cacheCommand } from './commands/cache.js';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
+import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
+import { keysCommand } from './commands/keys.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
+import { servicesCommand } from './commands/services.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
 
@@ -20,7 +24,11 @@ const program = new Command('ollamesh')
   .addCommand(modelsCommand())
   .addCommand(pullCommand())
   .addCommand(statusCommand())
+  .addCommand(servicesCommand())
   .addCommand(gpuCommand())
+  .addCommand(keysCommand())
+  .addCommand(cacheCommand())
+  .addCommand(doctorCommand())
   .addCommand(devCommand());
 
 try {

@@ -1,7 +1,7 @@
 /** Every error code has an HTTP status that says the same about trying again. */
 import { describe, expect, it } from '@jest/globals';
 import { ErrorCode, MeshError } from '#contracts';
-import { statusOf } from './http-errors.js';
+import { statusOf } from './error-table.js';
 
 describe('http errors', () => {
   it.each(ErrorCode.options)('status: %s', (code) => {

@@ -1,39 +1,32 @@
-/** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, all in one shape. */
+/** The one place where errors become HTTP: typed errors, Nest's own, and body-parser's, each in the shape of the door it came through. */
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
-import type { Response } from 'express';
-import { type ErrorBody, type ErrorCode, MeshError } from '#contracts';
+import type { Request, Response } from 'express';
+import { ApiError } from '#ollama-wire';
+import { MeshError } from '#contracts';
 import { Logger } from '#runtime';
+import { isOllamaPath, sendOllamaError } from './doors/ollama/errors.js';
+import { isOpenAiPath, sendOpenAiError } from './doors/openai/errors.js';
+import { retryAfterMs, statusOf } from './error-table.js';
+import { knownCallerOf } from './guard/caller.js';
+import { loggedPath } from './guard/logged-path.js';
+import type { SecurityLog } from './guard/security-log.js';
 
-const STATUS: Record<ErrorCode, number> = {
-  invalid_request: 400,
-  forbidden: 403,
-  not_found: 404,
-  model_not_found: 404,
-  stream_not_found: 404,
-  session_not_found: 404,
-  session_busy: 409,
-  limit_reached: 409,
-  stream_gone: 410,
-  payload_too_large: 413,
-  too_many_requests: 429,
-  cancelled: 499,
-  internal: 500,
-  pull_failed: 502,
-  engine_error: 502,
-  engine_eof: 502,
-  unavailable: 503,
-  engine_unavailable: 503,
-  engine_busy: 503,
-  producer_lost: 503,
-  deadline_exceeded: 504,
-};
-
-export function statusOf(code: ErrorCode): number {
-  return STATUS[code];
+/** Answers with `error`, in the shape of the door that was asked, whether or not that has seen the request. An answer that has begun is cut. */
+export function sendError({ path }: Request, response: Response, error: ApiError | MeshError): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  if (error instanceof MeshError && error.code === 'unauthorized') response.setHeader('www-authenticate', 'Bearer realm="ollamesh"');
+  if (isOllamaPath(path)) sendOllamaError(response, error);
+  else if (isOpenAiPath(path)) sendOpenAiError(response, error);
+  else sendOurs(response, MeshError.from(error));
 }
 
-export function errorBody(error: MeshError): { error: ErrorBody } {
-  return { error: error.toJSON() };
+function sendOurs(response: Response, error: MeshError): void {
+  const waitMs = retryAfterMs(error);
+  if (waitMs !== undefined && error.details?.['retryAfterMs'] !== undefined) response.setHeader('retry-after', Math.max(1, Math.ceil(waitMs / 1_000)));
+  response.status(statusOf(error.code)).json({ error: error.toJSON() });
 }
 
 @Catch()
@@ -42,14 +35,32 @@ export class HttpErrorFilter implements ExceptionFilter {
     private readonly logger: Logger,
     /** Largest request body, told to whoever exceeds it. */
     private readonly bodyBytes: number,
+    private readonly security: SecurityLog,
   ) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<Response>();
-    const error = typed(thrown, this.bodyBytes);
-    if (error.code === 'internal') this.logger.error(thrown);
-    if (response.headersSent) response.destroy();
-    else response.status(STATUS[error.code]).json(errorBody(error));
+    const http = host.switchToHttp();
+    const request = http.getRequest<Request>();
+    const error = thrown instanceof ApiError ? thrown : typed(thrown, this.bodyBytes);
+    if (error instanceof MeshError && error.code === 'internal') {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.logger.event('error', error.message, { requestId: request.headers['x-request-id'], stack });
+    }
+    if (error instanceof MeshError && error.code === 'forbidden') this.#report(request, error); // Somebody tries tokens of streams or sessions.
+    sendError(request, http.getResponse<Response>(), error);
+  }
+
+  #report(request: Request, { message }: MeshError): void {
+    const caller = knownCallerOf(request);
+    const { method, path, headers } = request;
+    this.security.report('forbidden', {
+      caller: caller?.id ?? 'unknown',
+      address: caller?.address ?? '',
+      reason: message,
+      method,
+      path: loggedPath(path),
+      requestId: String(headers['x-request-id'] ?? ''),
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 /** What the gateway knows of the nodes: who generates, what newcomers are told, and that it stays bounded. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Bus } from '#bus';
-import { type Engine, EngineDescribe, type EngineStateName, RollCall } from '#contracts';
+import { type Engine, EngineDescribe, type EngineStateName, HardwareWatched, RollCall } from '#contracts';
 import { TestBus, eventually } from '../../test/fakes/test-bus.js';
 import { type MeshNews, MeshView } from './mesh-view.js';
 
@@ -25,6 +25,22 @@ function engine(node: string, state: EngineStateName, reason = 'Because.'): Mesh
 }
 
 describe('mesh view', () => {
+  it('hardware: agents hear that somebody listens, and nothing when nobody does', async () => {
+    const leases: unknown[] = [];
+    const other = await bus.connect('gpu-agent', 'there');
+    other.subscribe(HardwareWatched, (lease) => void leases.push(lease));
+    await other.flush();
+    await here.flush();
+    expect(leases).toEqual([]);
+    const [first, second] = [view.listen(() => undefined), view.listen(() => undefined)];
+    await eventually(() => leases.length === 1);
+    first();
+    second();
+    view.listen(() => undefined)();
+    await eventually(() => leases.length === 2);
+    expect(leases).toEqual([{ by: 'here' }, { by: 'here' }]);
+  });
+
   it('roll call: it asks everyone for their state at the start', async () => {
     const calls: unknown[] = [];
     const other = await bus.connect('orchestrator', 'there');

@@ -1,7 +1,7 @@
 /** What the gateway knows of the nodes: the last word of each on its engine and hardware, and who wants to hear the next. */
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
-import { type Engine, EngineDescribe, type Hardware, HardwareDescribe, type PullProgress, RollCall } from '#contracts';
+import { type Engine, EngineDescribe, HARDWARE_LEASE_MS, type Hardware, HardwareDescribe, HardwareWatched, type PullProgress, RollCall } from '#contracts';
 
 export type MeshNews =
   | { readonly event: 'engine'; readonly data: Engine }
@@ -16,7 +16,9 @@ export class MeshView implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #engines = new Map<string, Engine>();
   readonly #hardware = new Map<string, Hardware>();
+  readonly #overhearing = new Set<(news: MeshNews) => void>();
   readonly #listeners = new Set<(news: MeshNews) => void>();
+  #lease: NodeJS.Timeout | undefined;
 
   constructor(bus: Bus) {
     this.#bus = bus;
@@ -31,7 +33,7 @@ export class MeshView implements OnApplicationBootstrap {
   take(news: MeshNews): void {
     if (news.event === 'engine') remember(this.#engines, news.data);
     if (news.event === 'hardware') remember(this.#hardware, news.data);
-    for (const listener of this.#listeners) listener(news);
+    for (const listener of [...this.#overhearing, ...this.#listeners]) listener(news);
   }
 
   /** Every node's engine; asks this node's orchestrator when none has been heard of. */
@@ -54,10 +56,26 @@ export class MeshView implements OnApplicationBootstrap {
     ];
   }
 
+  /** For what this gateway itself makes of news: unlike a listener's, it has no machine looked at more often. */
+  overhear(listener: (news: MeshNews) => void): void {
+    this.#overhearing.add(listener);
+  }
+
   /** @returns the end of listening */
   listen(listener: (news: MeshNews) => void): () => void {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    if (this.#listeners.size === 1) this.#watchHardware();
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) clearInterval(this.#lease);
+    };
+  }
+
+  /** While somebody listens, the agents sample often: twice in the length of a lease, so that one lost message does no harm. */
+  #watchHardware(): void {
+    const renew = () => this.#bus.publish(HardwareWatched, { by: this.#bus.node });
+    renew();
+    this.#lease = setInterval(renew, HARDWARE_LEASE_MS / 2).unref();
   }
 
   /** The node that generates: this one if its engine is ready, else the first whose engine is, else this one. */

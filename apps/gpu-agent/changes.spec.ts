@@ -13,6 +13,7 @@ const hardware: Hardware = {
   memory: { totalBytes: 64 * GIB, availableBytes: 32 * GIB },
   gpus: [gpu],
   findings: ['GPU 0: L4.'],
+  warnings: [],
 };
 const withGpu = (change: Partial<Gpu>): Hardware => ({ ...hardware, gpus: [{ ...gpu, ...change }] });
 
@@ -28,6 +29,8 @@ describe('changedNoticeably', () => {
     ['a GPU gets 10 degrees warmer', withGpu({ temperatureCelsius: 50 })],
     ['memory moves by 5 %', { ...hardware, memory: { ...hardware.memory, availableBytes: 28 * GIB } }],
     ['the CPU\'s load moves by 30 points', { ...hardware, cpu: { ...hardware.cpu, loadPercent: 50 } }],
+    ['what the processor can do is known now', { ...hardware, cpu: { ...hardware.cpu, features: ['avx2'] } }],
+    ['there is a warning', { ...hardware, warnings: [{ problem: 'Docker is installed but does not run.' }] }],
     ['a finding is new', { ...hardware, findings: [...hardware.findings, 'GPU 0: nvidia-smi says "GPU requires reset".'] }],
   ])('news: %s', (_, current) => {
     expect(changedNoticeably(hardware, current)).toBe(true);

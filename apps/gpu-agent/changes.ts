@@ -27,8 +27,14 @@ export function changedNoticeably(previous: Hardware | undefined, current: Hardw
     moved(previous.cpu.loadPercent, current.cpu.loadPercent, THRESHOLDS.cpuLoadPoints) ||
     previous.memory.totalBytes !== current.memory.totalBytes ||
     moved(previous.memory.availableBytes, current.memory.availableBytes, shareOf(current.memory.totalBytes, THRESHOLDS.memoryPercent)) ||
-    previous.findings.join('\n') !== current.findings.join('\n')
+    previous.findings.join('\n') !== current.findings.join('\n') ||
+    fixed(previous) !== fixed(current)
   );
+}
+
+/** What seldom changes, and is news when it does; parts of it may come late. */
+function fixed({ os, cpu: { loadPercent: _load, ...cpu }, warnings, containers }: Hardware): string {
+  return JSON.stringify([os, cpu, warnings, containers]);
 }
 
 /** An index may pass from one GPU to another when a third disappears. */

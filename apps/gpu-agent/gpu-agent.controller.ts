@@ -1,7 +1,7 @@
 /** What gpu-agent answers and hears on the bus. */
 import { Controller } from '@nestjs/common';
 import { Handle, On } from '#bus';
-import { HardwareDescribe, RollCall } from '#contracts';
+import { HardwareDescribe, HardwareWatched, RollCall } from '#contracts';
 import { HardwareWatch } from './hardware-watch.js';
 
 @Controller()
@@ -16,5 +16,10 @@ export class GpuAgentController {
   @On(RollCall)
   rollCall(): void {
     this.watch.repeat();
+  }
+
+  @On(HardwareWatched)
+  watched(): void {
+    this.watch.renewLease();
   }
 }

@@ -1,17 +1,18 @@
-/** Reads the hardware again and again, keeps the latest reading, and publishes it when it differs noticeably. */
+/** Samples the hardware, often while somebody looks and seldom otherwise, and publishes what differs noticeably. */
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
-import { type Hardware, HardwareChanged } from '#contracts';
+import { HARDWARE_LEASE_MS, type Hardware, HardwareChanged } from '#contracts';
+import { HardwareReader } from '#hardware';
 import { changedNoticeably } from './changes.js';
-import { HardwareReader } from './hardware-reader.js';
 
-const READ_EVERY_MS = 10_000;
+export const SAMPLE_EVERY_MS = { watched: 2_000, idle: 30_000 } as const;
 
 @Injectable()
 export class HardwareWatch implements OnApplicationBootstrap, OnApplicationShutdown {
   #published: Hardware | undefined;
   #timer: NodeJS.Timeout | undefined;
   #reading: Promise<void> | undefined;
+  #watchedUntil = Number.NEGATIVE_INFINITY;
   #over = false;
 
   constructor(
@@ -20,7 +21,7 @@ export class HardwareWatch implements OnApplicationBootstrap, OnApplicationShutd
   ) {}
 
   onApplicationBootstrap(): void {
-    this.#next();
+    this.#sample();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -39,9 +40,19 @@ export class HardwareWatch implements OnApplicationBootstrap, OnApplicationShutd
     if (this.#published) this.bus.publish(HardwareChanged, this.#published);
   }
 
-  #next(): void {
+  /** Somebody looks, for the length of a lease: the first of them need not wait for an idle turn to pass. */
+  renewLease(now = performance.now()): void {
+    const wasIdle = now >= this.#watchedUntil;
+    this.#watchedUntil = now + HARDWARE_LEASE_MS;
+    if (wasIdle && this.#timer !== undefined) this.#sample();
+  }
+
+  #sample(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#reading = this.#look().finally(() => {
-      if (!this.#over) this.#timer = setTimeout(() => this.#next(), READ_EVERY_MS);
+      if (this.#over) return;
+      this.#timer = setTimeout(() => this.#sample(), performance.now() < this.#watchedUntil ? SAMPLE_EVERY_MS.watched : SAMPLE_EVERY_MS.idle);
     });
   }
 

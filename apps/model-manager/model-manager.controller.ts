@@ -1,9 +1,12 @@
 /** What model-manager answers and hears on the bus. */
 import { Controller } from '@nestjs/common';
-import { Handle, On } from '#bus';
-import { type Engine, EngineChanged, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow, StreamsWatched } from '#contracts';
+import { Handle, On, type ServeContext } from '#bus';
+import {
+  type Engine, EngineChanged, InferenceEmbed, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow, StreamsWatched,
+} from '#contracts';
 import type { z } from 'zod';
 import { Catalogue } from './catalogue.js';
+import { Embeddings } from './embeddings.js';
 import { EngineLink } from './engine-link.js';
 import { Producers } from './producers.js';
 import { Pulls } from './pulls.js';
@@ -15,6 +18,7 @@ export class ModelManagerController {
     private readonly catalogue: Catalogue,
     private readonly pulls: Pulls,
     private readonly producers: Producers,
+    private readonly embeddings: Embeddings,
   ) {}
 
   @On(EngineChanged, { from: 'own' })
@@ -54,8 +58,13 @@ export class ModelManagerController {
     return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, cancelUnwatchedMs);
   }
 
+  @Handle(InferenceEmbed)
+  embed(request: z.output<typeof InferenceEmbed.request>, { signal }: ServeContext) {
+    return this.embeddings.embed(request, signal);
+  }
+
   @On(StreamsWatched)
-  watched({ ids }: z.output<typeof StreamsWatched.payload>): void {
-    this.producers.watched(ids);
+  watched({ gateway, ids }: z.output<typeof StreamsWatched.payload>): void {
+    this.producers.watched(gateway, ids);
   }
 }

@@ -36,6 +36,9 @@ export interface StreamIdentity {
   readonly ownerTokenHash: string;
 }
 
+/** Says whether another gateway than the one named has viewers of the stream. */
+export type WatchedElsewhere = (gateway: string) => boolean;
+
 export class StreamProducer {
   readonly #bus: Bus;
   readonly #identity: StreamIdentity;
@@ -52,12 +55,20 @@ export class StreamProducer {
   #stopWith: FrameContent | undefined;
   #ended = false;
 
-  constructor(bus: Bus, identity: StreamIdentity) {
+  constructor(bus: Bus, identity: StreamIdentity, isWatchedElsewhere: WatchedElsewhere = () => false) {
     this.#bus = bus;
     this.#identity = identity;
     this.#served = [
       bus.serve(StreamReplay, ({ after }) => this.#replay(after), { id: identity.id }),
-      bus.serve(StreamCancel, (by) => this.#cancelFor('operator' in by ? undefined : by.ownerTokenHash), { id: identity.id }),
+      bus.serve(
+        StreamCancel,
+        (by) => {
+          if ('operator' in by) return this.#cancelFor(undefined);
+          const goesOn = by.unlessWatched !== undefined && isWatchedElsewhere(by.unlessWatched);
+          return goesOn ? {} : this.#cancelFor(by.ownerTokenHash);
+        },
+        { id: identity.id },
+      ),
     ];
   }
 
@@ -70,13 +81,13 @@ export class StreamProducer {
   }
 
   /** Publishes what `lines` yields; settles, never rejects, when the terminal frame is out. */
-  async run(answer: (signal: AbortSignal) => AsyncIterable<InferenceLine[]>): Promise<void> {
+  async run(answer: (signal: AbortSignal) => AsyncIterable<InferenceLine[]>, tellsContext = false): Promise<void> {
     const loading = setTimeout(() => {
       if (this.#frames.length === 0) this.#publish({ kind: 'loading', model: this.#identity.model });
     }, LOADING_AFTER_MS);
     try {
       for await (const lines of answer(this.#abort.signal)) {
-        for (const line of lines) for (const content of framesOfLine(line)) this.#take(content);
+        for (const line of lines) for (const content of framesOfLine(line, tellsContext)) this.#take(content);
         this.#sendSoon(lines.length >= FAST_FRAMES);
         if (this.#ended) return;
       }

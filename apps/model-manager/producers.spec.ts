@@ -103,6 +103,25 @@ describe('producers', () => {
     expect(frames).toHaveLength(2);
   });
 
+  it('left: it ends for its owner unless another gateway has viewers of it', async () => {
+    engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
+    const frames: Frame[] = [];
+    gateway.subscribe(StreamFrames, (more) => void frames.push(...more), { id: ID });
+    await gateway.flush();
+    await producers.start(STREAM, undefined, GENERATION, 60_000);
+    await eventually(() => frames.length > 0);
+    producers.watched('here', [ID]);
+    producers.watched('elsewhere', [ID]);
+    await gateway.call(StreamCancel, { ownerTokenHash: TOKEN_HASH, unlessWatched: 'here' }, { id: ID });
+    await gateway.flush();
+    expect(frames.at(-1)).toMatchObject({ kind: 'token' });
+    await gateway.call(StreamCancel, { ownerTokenHash: TOKEN_HASH, unlessWatched: 'elsewhere' }, { id: ID }); // 'here' was heard too.
+    await gateway.flush();
+    expect(frames.at(-1)).toMatchObject({ kind: 'token' });
+    await gateway.call(StreamCancel, { ownerTokenHash: TOKEN_HASH }, { id: ID });
+    await eventually(() => frames.at(-1)?.kind === 'done');
+  });
+
   it('unwatched: a stream that nobody is heard to watch is cancelled after its grace, one that is watched or may go on is not', async () => {
     engine.on('/api/chat', { lines: [word('a')], finish: 'hang' });
     const ends = new Map<string, Frame>();
@@ -110,8 +129,8 @@ describe('producers', () => {
     for (const id of ids) gateway.subscribe(StreamFrames, (more) => void ends.set(id, more.at(-1) as Frame), { id });
     await gateway.flush();
     for (const [index, id] of ids.entries()) await producers.start({ ...STREAM, id }, undefined, GENERATION, index < 2 ? 1_500 : undefined);
-    const watching = setInterval(() => gateway.publish(StreamsWatched, { ids: [ids[1] ?? ''] }), 200);
-    gateway.subscribe(StreamsWatched, ({ ids: watched }) => producers.watched(watched), {});
+    const watching = setInterval(() => gateway.publish(StreamsWatched, { gateway: 'a', ids: [ids[1] ?? ''] }), 200);
+    gateway.subscribe(StreamsWatched, ({ gateway: name, ids: watched }) => producers.watched(name, watched), {});
     await eventually(() => ends.get(ids[0] ?? '')?.kind === 'done');
     clearInterval(watching);
     expect(ends.get(ids[0] ?? '')).toMatchObject({ finishReason: 'cancelled' });

@@ -1,7 +1,7 @@
 /** Every stream this node produces or produced within the last minute, and the beat that says how far each is. */
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
-import { type Generation, type Head, MeshError, StreamBeat } from '#contracts';
+import { type EngineGeneration, type Head, MeshError, StreamBeat } from '#contracts';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { engineRequest } from './engine-request.js';
@@ -46,7 +46,7 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   async start(
     stream: Omit<StreamIdentity, 'model'>,
     asked: string | undefined,
-    generation: Generation,
+    generation: EngineGeneration,
     cancelUnwatchedMs?: number,
   ): Promise<{ model: string }> {
     if (this.#runs.size >= MAX_LIVE_STREAMS) throw new MeshError('engine_busy', `This node already produces ${MAX_LIVE_STREAMS} streams.`);
@@ -55,10 +55,10 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
     const { path, body } = engineRequest(model, generation);
-    const producer = new StreamProducer(this.#bus, { ...stream, model });
+    const producer = new StreamProducer(this.#bus, { ...stream, model }, (gateway) => this.#unwatched.isWatchedElsewhere(stream.id, gateway));
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
-    const run = producer.run((signal) => client[path](body, signal)).finally(() => {
+    const run = producer.run((signal) => client[path](body, signal), generation.context !== undefined).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);
       this.#expire(producer);
@@ -68,8 +68,8 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   /** A gateway has viewers of these streams. */
-  watched(ids: readonly string[]): void {
-    this.#unwatched.heard(ids);
+  watched(gateway: string, ids: readonly string[]): void {
+    this.#unwatched.heard(gateway, ids);
   }
 
   /** Ends what lives with a retryable error, so that no viewer waits for frames that will not come. */

@@ -5,11 +5,12 @@ import type { PullLine } from '#ollama';
 /** Weight of the newest speed sample. */
 const SPEED_WEIGHT = 0.2;
 
-export type Measured = Pick<PullProgress, 'step' | 'completedBytes' | 'totalBytes' | 'bytesPerSecond' | 'etaSeconds'>;
+export type Measured = Pick<PullProgress, 'step' | 'layer' | 'completedBytes' | 'totalBytes' | 'bytesPerSecond' | 'etaSeconds'>;
 
 export class PullMeter {
   readonly #layers = new Map<string, { total: number; completed: number }>();
   #step = 'starting';
+  #layer: PullProgress['layer'];
   #completed = 0;
   #speed = 0;
   #sampledAt: number | undefined;
@@ -17,11 +18,14 @@ export class PullMeter {
   /** @param now milliseconds of a steady clock */
   take({ status, digest, total, completed }: PullLine, now: number): void {
     this.#step = status;
+    this.#layer = undefined;
     if (digest !== undefined && total !== undefined) {
       // An engine that restarted may report less than before: progress never goes backwards.
       const known = this.#layers.get(digest) ?? { total: 0, completed: 0 };
       const most = Math.max(known.total, total);
-      this.#layers.set(digest, { total: most, completed: Math.min(most, Math.max(known.completed, completed ?? 0)) });
+      const layer = { total: most, completed: Math.min(most, Math.max(known.completed, completed ?? 0)) };
+      this.#layers.set(digest, layer);
+      this.#layer = { digest, totalBytes: layer.total, completedBytes: layer.completed };
     }
     const sum = this.#sum('completed');
     if (this.#sampledAt === undefined) this.#sampledAt = now;
@@ -43,6 +47,7 @@ export class PullMeter {
       completedBytes,
       totalBytes,
       bytesPerSecond,
+      ...(this.#layer && { layer: this.#layer }),
       ...(bytesPerSecond > 0 && { etaSeconds: Math.ceil((totalBytes - completedBytes) / bytesPerSecond) }),
     };
   }

@@ -99,5 +99,5 @@ export class Pulls implements OnApplicationShutdown {
 function pullError(model: string, thrown: unknown): MeshError {
   const error = MeshError.from(thrown);
   if (error.code === 'engine_unavailable' || error.code === 'cancelled') return error;
-  return new MeshError('pull_failed', `Pulling "${model}" failed: ${error.message}`, { cause: thrown, retryable: error.retryable, details: { model } });
+  return new MeshError('pull_failed', `Pulling "${model}" failed: ${error.message}`, { cause: thrown, retryable: error.retryable, details: { model, said: error.message } });
 }

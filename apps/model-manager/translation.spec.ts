@@ -27,6 +27,13 @@ describe('frames of a line', () => {
     ]);
   });
 
+  it('scores stay beside their text; the conversation’s tokens come for who asked for them', () => {
+    const logprobs = [{ token: 'b', logprob: -0.5, bytes: [98] }];
+    expect(framesOfLine({ response: 'b', logprobs, done: false })).toEqual([{ kind: 'token', text: 'b', logprobs }]);
+    expect(framesOfLine({ done: true, context: [1, 2] })).toEqual([{ kind: 'done', finishReason: 'stop', counters: {} }]);
+    expect(framesOfLine({ done: true, context: [1, 2] }, true)).toEqual([{ kind: 'done', finishReason: 'stop', counters: {}, context: [1, 2] }]);
+  });
+
   it('the end carries the engine’s counters unchanged, those alone, and its reason', () => {
     expect(framesOfLine({ ...LAST_LINE, done_reason: 'length' })).toEqual([{ kind: 'done', finishReason: 'length', counters: COUNTERS }]);
     expect(framesOfLine({ done: true })).toEqual([{ kind: 'done', finishReason: 'stop', counters: {} }]);
@@ -39,6 +46,14 @@ describe('engine request', () => {
       path: 'generate',
       body: { model: 'm', prompt: 'hi', system: 's', think: 'low', keep_alive: 0 },
     });
+  });
+
+  it('everything that Ollama takes beside a prompt goes with it, an empty context does not', () => {
+    const more = { suffix: 'x', raw: true, template: 't', images: ['aGk='], logprobs: true, topLogprobs: 2, truncate: false };
+    expect(engineRequest('m', { prompt: 'hi', context: [], ...more }).body).toEqual({
+      model: 'm', prompt: 'hi', suffix: 'x', raw: true, template: 't', images: ['aGk='], logprobs: true, top_logprobs: 2, truncate: false,
+    });
+    expect(engineRequest('m', { prompt: 'hi', context: [1, 2] }).body).toEqual({ model: 'm', prompt: 'hi', context: [1, 2] });
   });
 
   it('messages go to chat, the system first, tools and calls under Ollama’s names', () => {

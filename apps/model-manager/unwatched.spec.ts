@@ -14,9 +14,20 @@ describe('unwatched streams', () => {
     unwatched.add('a', 2_000);
     unwatched.add('b', 2_000);
     unwatched.pass(2_000);
-    unwatched.heard(['a', 'unknown']);
+    unwatched.heard('a', ['a', 'unknown']);
     expect(unwatched.pass(2_000)).toEqual(['b']);
     expect(unwatched.pass(1_000)).toEqual(['a']);
+  });
+
+  it('elsewhere: another gateway counts as long as it says so', () => {
+    const unwatched = new Unwatched();
+    unwatched.add('a', 60_000);
+    unwatched.heard('here', ['a']);
+    expect(unwatched.isWatchedElsewhere('a', 'here')).toBe(false);
+    unwatched.heard('there', ['a']);
+    expect([unwatched.isWatchedElsewhere('a', 'here'), unwatched.isWatchedElsewhere('a', 'there')]).toEqual([true, true]);
+    for (let second = 0; second < 4; second++) unwatched.pass(1_000);
+    expect(unwatched.isWatchedElsewhere('a', 'here')).toBe(false);
   });
 
   it('forget: a stream that has ended is never over', () => {

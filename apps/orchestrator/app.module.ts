@@ -16,6 +16,8 @@ import { ENGINE_SETUP, EngineKeeper, type EngineSetup } from './engine-keeper.js
 import { EngineRecord } from './engine-record.js';
 import { GpuOffer } from './gpu-offer.js';
 import { OrchestratorController } from './orchestrator.controller.js';
+import { Services } from './services/services.js';
+import { serviceDescriber } from './services/describe.js';
 import { USUAL_TIMINGS } from './timings.js';
 
 @Module({
@@ -24,6 +26,7 @@ import { USUAL_TIMINGS } from './timings.js';
     EngineRecord,
     EngineKeeper,
     ConfigWatch,
+    Services,
     {
       provide: ENGINE_SETUP,
       inject: [Bus, CONFIG, Logger],
@@ -41,7 +44,7 @@ function driversFor(config: EngineConfig, { dataDir, node }: LoadedConfig, log: 
   const machine = { platform: process.platform, home: homedir() };
   return [
     createExternalDriver(config),
-    createDockerDriver({ config, node, dockerHost: env['DOCKER_HOST'], gpus: (signal) => gpus.candidates(signal), log }),
+    createDockerDriver({ config, described: serviceDescriber(dataDir), node, dockerHost: env['DOCKER_HOST'], gpus: (signal) => gpus.candidates(signal), log }),
     createNativeDriver({ config, env, ...machine, pidFile: join(dataDir, 'native-engine.json'), hasGpu: (signal) => gpus.any(signal), log }),
     createEmbeddedDriver({
       config,

@@ -17,7 +17,7 @@ import { type Sickness, adviceFor, describeExit, firstAnswer } from './health.js
 import { type Ranking, rank } from './rank.js';
 import { decideRestart } from './restart-policy.js';
 import type { Timings } from './timings.js';
-import { type Wanted, changesBetween, wishOf } from './wish.js';
+import { type Wanted, changesBetween, driverAskedFor, wishOf } from './wish.js';
 
 /** Injection token of what the keeper works with. */
 export const ENGINE_SETUP = Symbol('engine setup');
@@ -92,6 +92,16 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     this.record.enter('stopped', outcome ? `The engine was ${outcome}.` : 'No engine was running.');
   }
 
+  /** What the engine is made by now. */
+  get wanted(): Wanted {
+    return this.#wanted;
+  }
+
+  /** Stops the engine and starts it by the same configuration. @param reason a sentence */
+  startAnew(reason: string): void {
+    this.#round.abort(reason);
+  }
+
   /**
    * Takes over another configuration: only what must change changes. What it needs is fetched while the engine runs on; if that
    * fails, the change is refused and the engine runs on as it was. A newer change ends an older one's waiting.
@@ -116,7 +126,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     if (signal.aborted) return;
     const { engine, models } = changesBetween(this.#wanted, next, this.#candidate?.attached ?? false);
     if (engine.length > 0) {
-      const { candidates: [best], choices } = rank(await this.#ask(next.engine, signal), next.engine.driver !== 'auto');
+      const { candidates: [best], choices } = rank(await this.#ask(next.engine, signal), driverAskedFor(next.engine) !== 'auto');
       if (!best) throw new MeshError('engine_unavailable', `No engine fits it. ${choices.map(({ driver, reason }) => `${driver}: ${reason}`).join(' ')}`);
       if (this.#running) await this.#prepare(best, signal);
     }
@@ -166,7 +176,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
 
   async #serveBest(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const ranking = rank(await this.#ask(this.#wanted.engine, signal), this.#wanted.engine.driver !== 'auto');
+      const ranking = rank(await this.#ask(this.#wanted.engine, signal), driverAskedFor(this.#wanted.engine) !== 'auto');
       signal.throwIfAborted(); // What was found while the looking was broken off says nothing.
       const { candidates, choices } = ranking;
       this.record.note({ choices });
@@ -197,7 +207,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   async #ask(engine: EngineConfig, signal: AbortSignal): Promise<(Candidate | NotMe)[]> {
-    const asked = this.#setup.drivers(engine).filter(({ driver }) => engine.driver === 'auto' || driver === engine.driver);
+    const asked = this.#setup.drivers(engine).filter(({ driver }) => ['auto', driver].includes(driverAskedFor(engine)));
     return Promise.all(asked.map((driver) => this.#look(driver, signal)));
   }
 
@@ -275,7 +285,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
     this.#running = undefined;
     const engine = await candidate.start(report, signal);
     this.#running = engine;
-    const version = await firstAnswer(engine, this.#wanted.engine.startTimeoutMs, signal);
+    const version = await firstAnswer(engine, candidate.startTimeoutMs ?? this.#wanted.engine.startTimeoutMs, signal);
     const { url, image, gpu } = engine;
     this.record.enter('starting', 'It answers; looking for its models.', { driver, url, version, ...(image !== undefined && { image }), ...(gpu && { gpu }) });
     return engine;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Bus } from '#bus';
-import { type Hardware, HardwareDescribe } from '#contracts';
+import { type GpuCandidate, type Hardware, HardwareDescribe } from '#contracts';
 import { TestBus, eventually } from '../../test/fakes/test-bus.js';
 import { until } from '../../test/support/until.js';
 import { GpuOffer } from './gpu-offer.js';
@@ -17,8 +17,17 @@ const HARDWARE: Hardware = {
   memory: { totalBytes: 1, availableBytes: 1 },
   gpus: [],
   findings: [],
+  warnings: [],
 };
-const WITH_CARD: Hardware = { ...HARDWARE, gpus: [{ index: 0, vendor: 'nvidia', name: 'Card' }] };
+const way = (name: GpuCandidate['way']): GpuCandidate => ({ way: name, reason: 'Card.', imageVariant: '', access: {}, gpus: [] });
+const planned = (...ways: GpuCandidate['way'][]): Hardware => ({
+  ...HARDWARE,
+  plan: {
+    candidates: ways.map(way), settings: { parallel: 1, contextLength: 4_096, flashAttention: false, kvCacheType: 'f16', reasons: [] },
+    memory: { gpuBytes: 0, cpuBytes: 1, gpus: 0 }, models: [],
+  },
+});
+const WITH_CARD = planned('nvidia', 'nvidia-cdi', 'cpu');
 const never = new AbortController().signal;
 
 let testBus: TestBus;
@@ -55,13 +64,13 @@ async function gpuAgent(answer: () => Hardware | Promise<Hardware>): Promise<voi
   ending.unshift(() => served.drain());
 }
 
-const kinds = async (offer: GpuOffer) => (await offer.candidates(never)).map(({ kind }) => kind);
+const ways = async (offer: GpuOffer) => (await offer.candidates(never)).map((candidate) => candidate.way);
 
 describe('gpu offer', () => {
   it('first start: the hardware is waited for, and remembered', async () => {
     await gpuAgent(() => WITH_CARD);
     const offer = offerOf();
-    expect(await kinds(offer)).toEqual(['nvidia', 'nvidia-cdi', 'cpu']);
+    expect(await ways(offer)).toEqual(['nvidia', 'nvidia-cdi', 'cpu']);
     expect(await offer.any(never)).toBe(true);
     expect(JSON.parse(await readFile(file, 'utf8'))).toHaveLength(3);
   });
@@ -75,13 +84,13 @@ describe('gpu offer', () => {
     const offer = offerOf();
     let changes = 0;
     offer.onChange(() => changes++);
-    expect(await kinds(offer)).toEqual(['nvidia', 'nvidia-cdi', 'cpu']);
-    answer(HARDWARE);
+    expect(await ways(offer)).toEqual(['nvidia', 'nvidia-cdi', 'cpu']);
+    answer(planned('cpu'));
     await eventually(() => changes === 1);
     await until('the new answer is remembered', async () => (JSON.parse(await readFile(file, 'utf8')) as unknown[]).length === 1);
   });
 
-  it.each([['no GPU', HARDWARE], ['a GPU', WITH_CARD]])('later: the same answer (%s) changes nothing', async (_what, hardware) => {
+  it.each([['no GPU', planned('cpu')], ['a GPU', WITH_CARD]])('later: the same answer (%s) changes nothing', async (_what, hardware) => {
     let asked = 0;
     await gpuAgent(() => {
       asked++;
@@ -99,14 +108,20 @@ describe('gpu offer', () => {
     expect(changes).toBe(0);
   });
 
+  it('half read: hardware without a plan is asked for again', async () => {
+    let asked = 0;
+    await gpuAgent(() => (++asked < 3 ? HARDWARE : WITH_CARD));
+    expect(await ways(offerOf())).toEqual(['nvidia', 'nvidia-cdi', 'cpu']);
+  });
+
   it('alone: without gpu-agent the CPU works, and why is told', async () => {
-    expect(await offerOf().candidates(never)).toEqual([{ kind: 'cpu', reason: expect.stringMatching(/^The GPUs of this machine are not known: .+/), imageVariant: '', access: {} }]);
+    expect(await offerOf().candidates(never)).toEqual([{ ...way('cpu'), reason: expect.stringMatching(/^The GPUs of this machine are not known: .+/) }]);
   });
 
   it.each(['', '{}', '[]', '[{"kind":1}]'])('remembered: what we did not write (%j) is ignored', async (text) => {
     await gpuAgent(() => WITH_CARD);
     const foreign = join(folder, 'foreign.json');
     await writeFile(foreign, text);
-    expect(await kinds(offerOf(foreign))).toHaveLength(3);
+    expect(await ways(offerOf(foreign))).toHaveLength(3);
   });
 });

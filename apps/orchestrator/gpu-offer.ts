@@ -6,9 +6,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
-import { HardwareDescribe, MeshError } from '#contracts';
+import { GpuCandidate, HardwareDescribe, MeshError } from '#contracts';
 import { z } from 'zod';
-import { type GpuCandidate, gpuCandidates } from './drivers/docker/gpu-candidates.js';
 
 /** How long gpu-agent may take where nothing is remembered, in milliseconds: a driver's look must not take longer than three seconds altogether. */
 const PATIENCE_MS = 1_500;
@@ -17,10 +16,13 @@ const REMEMBERED_PATIENCE_MS = 30;
 /** How long the answer may take at all: gpu-agent may only just be starting. */
 const ANSWER_MS = 15_000;
 
-const Remembered = z.array(z.looseObject({ kind: z.string(), reason: z.string(), imageVariant: z.string(), access: z.record(z.string(), z.unknown()) })).min(1);
+/** Between two questions while the agent has read the GPUs but not yet made a plan, in milliseconds. */
+const PLAN_EVERY_MS = 200;
+
+const Remembered = z.array(GpuCandidate).min(1);
 
 /** With its keys in one order, fresh or remembered: containers carry a hash of it. */
-const ordered = (offer: unknown): readonly GpuCandidate[] => Remembered.parse(offer) as readonly GpuCandidate[];
+const ordered = (offer: unknown): readonly GpuCandidate[] => Remembered.parse(offer);
 
 export class GpuOffer {
   readonly #bus: Bus;
@@ -44,7 +46,7 @@ export class GpuOffer {
     const patience = sleep(remembered ? REMEMBERED_PATIENCE_MS : PATIENCE_MS, undefined, { signal: AbortSignal.any([signal, over.signal]) });
     const known = await Promise.race([answer, patience]).finally(() => over.abort());
     if (known && !(known instanceof MeshError)) return known;
-    return remembered ?? [{ kind: 'cpu', reason: `The GPUs of this machine are not known: ${known?.message ?? 'gpu-agent does not answer.'}`, imageVariant: '', access: {} }];
+    return remembered ?? [{ way: 'cpu', reason: `The GPUs of this machine are not known: ${known?.message ?? 'gpu-agent does not answer.'}`, imageVariant: '', access: {}, gpus: [] }];
   }
 
   /** Whether there is a GPU at all, for an engine that finds it by itself. */
@@ -69,7 +71,7 @@ export class GpuOffer {
 
   async #answer(remembered: readonly GpuCandidate[] | undefined): Promise<readonly GpuCandidate[] | MeshError> {
     try {
-      const offer = ordered(gpuCandidates(await this.#bus.call(HardwareDescribe, {}, { signal: this.#closed.signal, deadlineMs: ANSWER_MS })));
+      const offer = ordered(await this.#planned());
       const isFirst = !this.#answered;
       this.#answered = true;
       if (JSON.stringify(offer) === JSON.stringify(remembered)) return offer;
@@ -81,6 +83,16 @@ export class GpuOffer {
     } catch (thrown) {
       return MeshError.from(thrown);
     }
+  }
+
+  /** The plan's ways; it is there once the container runtimes have been looked at too. */
+  async #planned(): Promise<readonly GpuCandidate[]> {
+    const { signal } = this.#closed;
+    for (const end = performance.now() + ANSWER_MS; performance.now() < end; await sleep(PLAN_EVERY_MS, undefined, { signal })) {
+      const { plan } = await this.#bus.call(HardwareDescribe, {}, { signal, deadlineMs: ANSWER_MS });
+      if (plan) return plan.candidates;
+    }
+    throw new MeshError('deadline_exceeded', `gpu-agent made no plan within ${ANSWER_MS / 1_000} s.`);
   }
 
   async #remembered(): Promise<readonly GpuCandidate[] | undefined> {

@@ -8,9 +8,10 @@ export type Wanted = Pick<Config, 'engine' | 'models'>;
 
 /** The part of it that everyone may see. */
 export function wishOf({ engine, models }: Wanted): EngineWish {
-  const { driver, image, port, gpu, parallel, env, limits, keepRunning } = engine;
+  const { image, service, port, gpu, parallel, env, limits, keepRunning } = engine;
   return {
-    driver,
+    driver: driverAskedFor(engine),
+    ...(service !== undefined && { service }),
     image,
     port,
     gpu: gpu.devices.length > 0 ? `${gpu.use} (${gpu.devices.join(', ')})` : gpu.use,
@@ -21,6 +22,11 @@ export function wishOf({ engine, models }: Wanted): EngineWish {
     keepRunning,
     models: [...wantedModels(models)],
   };
+}
+
+/** Which driver is asked for: a service is an image, so naming one asks for Docker. */
+export function driverAskedFor({ driver, service }: Wanted['engine']): Wanted['engine']['driver'] {
+  return driver === 'auto' && service !== undefined ? 'docker' : driver;
 }
 
 export interface Changes {

@@ -5,6 +5,7 @@ import { type AppName, MeshError } from '#contracts';
 import { Bus, type BusLog } from './bus.js';
 import { LocalConnection } from './local-connection.js';
 import { memoryStorage, openStorage } from './storage/open-storage.js';
+import type { Tracer } from './trace.js';
 
 export interface ConnectOptions {
   /** nats:// or tls:// URL, several separated by commas. */
@@ -17,6 +18,7 @@ export interface ConnectOptions {
   /** First token of every subject. */
   readonly root: string;
   readonly log: BusLog;
+  readonly tracer?: Tracer | undefined;
   /** How long the first connection may take, in milliseconds. */
   readonly timeoutMs?: number;
 }
@@ -25,10 +27,10 @@ export interface ConnectOptions {
  * Connects to the bus.
  * @throws MeshError `unavailable` that names the server when it can't be reached or refuses the token.
  */
-export async function connectBus({ url, token, broker, app, node, root, log, timeoutMs = 10_000 }: ConnectOptions): Promise<Bus> {
+export async function connectBus({ url, token, broker, app, node, root, log, tracer, timeoutMs = 10_000 }: ConnectOptions): Promise<Bus> {
   if (broker) {
     const local = new LocalConnection((onClosed) => broker.join(onClosed));
-    return new Bus(local, app, node, { root, log, openStorage: async () => memoryStorage(local.info.max_payload) });
+    return new Bus(local, app, node, { root, log, tracer, openStorage: async () => memoryStorage(local.info.max_payload) });
   }
   try {
     const connection = await connect({
@@ -41,7 +43,7 @@ export async function connectBus({ url, token, broker, app, node, root, log, tim
       pingInterval: 20_000,
       ...(token !== undefined && { token }),
     });
-    return new Bus(connection, app, node, { root, log, openStorage: () => openStorage(connection, root) });
+    return new Bus(connection, app, node, { root, log, tracer, openStorage: () => openStorage(connection, root) });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MeshError('unavailable', `The bus at ${url} can't be used: ${reason}. Is a NATS server running there, and is the token right?`, {

@@ -158,6 +158,16 @@ describe('precedence', () => {
     expect((await loadFrom({ 'ollamesh.config.mjs': text }, { env: { OLLAMESH_GATEWAY_PORT: '2' } })).config.gateway.port).toBe(2);
   });
 
+  it('others\' variables: OLLAMA_HOST that points to the mesh itself is for clients, and no engine', async () => {
+    for (const host of ['127.0.0.1:11435', 'http://localhost:11435']) {
+      const { config, notices } = await loadFrom({ 'ollamesh.config.yaml': 'engine: { url: "http://a:1/" }' }, { env: { OLLAMA_HOST: host } });
+      expect(config.engine.url).toBe('http://a:1');
+      expect(notices).toEqual([expect.stringContaining("points to this mesh's own gateway")]);
+    }
+    const { config } = await loadFrom({}, { env: { OLLAMA_HOST: '127.0.0.1:11435', OLLAMESH_GATEWAY_PORT: '12000' } });
+    expect(config.engine.url).toBe('http://127.0.0.1:11435');
+  });
+
   it('others\' variables: OLLAMA_HOST overrules the file, with a word', async () => {
     const { config, notices } = await loadFrom({ 'ollamesh.config.yaml': 'engine: { url: "http://a:1/" }' }, { env: { OLLAMA_HOST: 'b' } });
     expect(config.engine.url).toBe('http://b:11434');

@@ -54,14 +54,16 @@ export interface ConfigLoaded {
  * Loads the configuration: flags before environment before file before defaults. A function of its arguments and the file.
  * @throws ConfigError that lists every problem at once.
  */
-export async function loadConfig({
-  cwd,
-  env,
-  flags = [],
-  file: explicitFile,
-  home = homedir(),
-  hostname = hostnameOfMachine(),
-}: LoadConfigOptions): Promise<ConfigLoaded> {
+export async function loadConfig(options: LoadConfigOptions): Promise<ConfigLoaded> {
+  const loaded = await load(options);
+  const { url } = loaded.config.engine;
+  if (url === undefined || loaded.origins['engine.url']?.name !== 'OLLAMA_HOST' || !isOwnGateway(url, loaded.config)) return loaded;
+  const { OLLAMA_HOST: _clients, ...env } = options.env;
+  const { notices, ...rest } = await load({ ...options, env });
+  return { ...rest, notices: [...notices, `OLLAMA_HOST points to this mesh's own gateway (${url}), which is for clients: an engine is looked for elsewhere.`] };
+}
+
+async function load({ cwd, env, flags = [], file: explicitFile, home = homedir(), hostname = hostnameOfMachine() }: LoadConfigOptions): Promise<ConfigLoaded> {
   const settings = settingsOf(Config);
   const fromEnvironment = readVariables(env, settings);
   const fromFlags = readFlags(flags, settings);
@@ -102,6 +104,12 @@ export async function loadConfig({
     notices,
     reload: () => loadConfig({ cwd, env, flags, home, hostname, ...(file && { file: file.path }) }),
   };
+}
+
+/** True for where this mesh's gateway will listen: an Ollama to clients, but taken for an engine, the mesh would ask itself. */
+function isOwnGateway(url: string, { gateway }: Config): boolean {
+  const { hostname, port } = new URL(url);
+  return Number(port) === gateway.port && (hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.'));
 }
 
 /** A host's name as one token of a subject: its first label, other characters as `-`; `local` where nothing is left of it. */

@@ -55,6 +55,8 @@ export type EngineGpu = z.infer<typeof EngineGpu>;
 /** The engine that the configuration asks for: the part of it that may be told to everyone (values of its environment may not). */
 export const EngineWish = z.object({
   driver: z.enum(['auto', ...EngineDriver.options]),
+  /** The service definition it is made by, which says the image. */
+  service: z.string().optional(),
   image: z.string(),
   port: z.int(),
   gpu: z.string(),

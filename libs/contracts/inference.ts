@@ -1,4 +1,4 @@
-/** A generation, as the gateway asks model-manager for it. */
+/** A generation, as the gateway asks model-manager for it, and vectors of texts. */
 import { z } from 'zod';
 import { rpc } from './define.js';
 import { ModelName } from './model-name.js';
@@ -12,6 +12,8 @@ export const ChatMessage = z.strictObject({
   thinking: z.string().optional(),
   toolCalls: z.array(ToolCall).optional(),
   toolName: z.string().optional(),
+  /** The call that a `tool` message answers. */
+  toolCallId: z.string().optional(),
 });
 export type ChatMessage = z.infer<typeof ChatMessage>;
 
@@ -34,16 +36,47 @@ export const InferenceOptions = z
 export const Generation = z.strictObject({
   messages: z.array(ChatMessage).min(1).optional(),
   prompt: z.string().optional(),
+  /** Base64 images that belong to `prompt`. */
+  images: z.array(z.base64()).optional(),
+  /** Text behind the gap that a model for code is to fill. */
+  suffix: z.string().optional(),
+  /** True: `prompt` goes to the model as it is, without the model's template. */
+  raw: z.boolean().optional(),
   system: z.string().optional(),
   options: InferenceOptions.optional(),
-  think: z.union([z.boolean(), z.enum(['low', 'medium', 'high'])]).optional(),
+  think: z.union([z.boolean(), z.enum(['low', 'medium', 'high', 'max'])]).optional(),
   /** `json` or a JSON schema. */
   format: z.union([z.literal('json'), z.record(z.string(), z.unknown())]).optional(),
   tools: z.array(z.record(z.string(), z.unknown())).optional(),
   /** Ollama's keep_alive: seconds, or a duration such as "5m"; -1 for ever, 0 unloads. */
   keepAlive: z.union([z.number(), z.string()]).optional(),
+  /** Scores beside each token of the text, with those of so many alternatives. */
+  logprobs: z.boolean().optional(),
+  topLogprobs: z.int().min(0).max(20).optional(),
+  /** False: a prompt that exceeds the context is refused instead of cut. */
+  truncate: z.boolean().optional(),
 });
 export type Generation = z.infer<typeof Generation>;
+
+const unjudged = z.record(z.string(), z.unknown());
+
+/**
+ * A generation on its way to an engine. Wider than what `POST /streams` takes: a door that speaks an engine's own API leaves
+ * the judgement to the engine, whose refusals its clients know.
+ */
+export const EngineGeneration = Generation.extend({
+  /** None at all loads the model, or unloads it with `keepAlive: 0`, as an empty prompt does. */
+  messages: z.array(ChatMessage.extend({ role: z.string(), images: z.array(z.string()).optional() })).optional(),
+  images: z.array(z.string()).optional(),
+  /** A prompt template in place of the model's own. */
+  template: z.string().optional(),
+  /** Tokens of the conversation before `prompt`, as the end of its last answer told them; given, even empty, the end tells them again. */
+  context: z.array(z.int()).optional(),
+  options: unjudged.optional(),
+  think: z.union([z.boolean(), z.string()]).optional(),
+  format: z.union([z.string(), unjudged]).optional(),
+});
+export type EngineGeneration = z.infer<typeof EngineGeneration>;
 
 export const InferenceStart = rpc(
   'inference.start',
@@ -55,10 +88,35 @@ export const InferenceStart = rpc(
     model: ModelName.optional(),
     /** SHA-256 of the token that may cancel this stream, hex. */
     ownerTokenHash: z.string().regex(/^[0-9a-f]{64}$/),
-    generation: Generation,
+    generation: EngineGeneration,
     /** End the stream when nobody has watched it for so long, in milliseconds; it goes on if not set. */
     cancelUnwatchedMs: z.int().nonnegative().optional(),
   }),
   z.object({ model: z.string() }),
   { deadlineMs: 10_000 },
+);
+
+/** Vectors of texts, in their order. The asker keeps a batch small enough for the answer to fit in a message. */
+export const InferenceEmbed = rpc(
+  'inference.embed',
+  'model-manager',
+  z.object({
+    model: ModelName.optional(),
+    /** None loads the model. */
+    input: z.array(z.string()),
+    /** False: a text that exceeds the context is refused instead of cut. */
+    truncate: z.boolean().optional(),
+    /** Numbers per vector, where a model can make fewer than its own. */
+    dimensions: z.int().positive().optional(),
+    options: unjudged.optional(),
+    keepAlive: z.union([z.number(), z.string()]).optional(),
+  }),
+  z.object({
+    model: z.string(),
+    embeddings: z.array(z.array(z.number())),
+    totalNs: z.number(),
+    loadNs: z.number(),
+    promptTokens: z.number(),
+  }),
+  { deadlineMs: 300_000 },
 );

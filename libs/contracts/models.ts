@@ -29,6 +29,8 @@ export const PullProgress = z.object({
   /** Sum over the layers announced so far; 0 while none is. */
   totalBytes: z.number().nonnegative(),
   bytesPerSecond: z.number().nonnegative(),
+  /** The layer that the engine spoke of last, as it did. */
+  layer: z.object({ digest: z.string(), totalBytes: z.number(), completedBytes: z.number() }).optional(),
   etaSeconds: z.number().nonnegative().optional(),
   error: ErrorBody.optional(),
 });

@@ -9,6 +9,11 @@ export const StreamId = z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'is not a str
 export const ToolCall = z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()), id: z.string().optional() });
 export type ToolCall = z.infer<typeof ToolCall>;
 
+const ScoredToken = z.object({ token: z.string(), logprob: z.number(), bytes: z.array(z.int()).nullish() });
+/** The tokens of a piece of text with their scores, under the names that Ollama and OpenAI share. */
+export const Logprobs = z.array(ScoredToken.extend({ top_logprobs: z.array(ScoredToken).optional() }));
+export type Logprobs = z.infer<typeof Logprobs>;
+
 /** Ollama's counters of a finished generation, under its own names; durations in nanoseconds. */
 export const Counters = z.object({
   total_duration: z.number().optional(),
@@ -27,9 +32,9 @@ export const Frame = z.discriminatedUnion('kind', [
   z.object({ ...numbered, kind: z.literal('queued'), position: z.int().nonnegative(), etaMs: z.number().nonnegative().optional() }),
   z.object({ ...numbered, kind: z.literal('loading'), model: z.string() }),
   z.object({ ...numbered, kind: z.literal('thinking'), text: z.string() }),
-  z.object({ ...numbered, kind: z.literal('token'), text: z.string() }),
+  z.object({ ...numbered, kind: z.literal('token'), text: z.string(), logprobs: Logprobs.optional() }),
   z.object({ ...numbered, kind: z.literal('tool'), calls: z.array(ToolCall) }),
-  z.object({ ...numbered, kind: z.literal('done'), finishReason: z.string(), counters: Counters }),
+  z.object({ ...numbered, kind: z.literal('done'), finishReason: z.string(), counters: Counters, context: z.array(z.int()).optional() }),
   z.object({ ...numbered, kind: z.literal('error'), error: ErrorBody }),
 ]);
 export type Frame = z.infer<typeof Frame>;
@@ -54,11 +59,15 @@ export const StreamReplay = rpc(
 export const StreamCancel = rpc(
   'stream.{id}.cancel',
   'model-manager',
-  z.union([z.strictObject({ ownerTokenHash: z.string() }), z.strictObject({ operator: z.literal(true) })]),
+  z.union([
+    /** `unlessWatched`: the name of a gateway where nobody watches it any more; it goes on where somebody does at another one. */
+    z.strictObject({ ownerTokenHash: z.string(), unlessWatched: z.string().optional() }),
+    z.strictObject({ operator: z.literal(true) }),
+  ]),
   z.object({}),
   { scope: 'mesh' },
 );
-/** Every second: the live streams that a gateway has viewers of. */
-export const StreamsWatched = event('streams.watched', z.object({ ids: z.array(StreamId) }), { scope: 'mesh' });
+/** Every second: the live streams that a gateway has viewers of; it calls itself by a name of its own making. */
+export const StreamsWatched = event('streams.watched', z.object({ gateway: z.string().min(1).max(64), ids: z.array(StreamId) }), { scope: 'mesh' });
 /** Every second: the head of each live or recently ended stream of this node. */
 export const StreamBeat = event('streams.beat', z.object({ heads: z.record(StreamId, Head) }));

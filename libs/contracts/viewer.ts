@@ -1,16 +1,17 @@
 /** What viewers see of a stream, on SSE and Socket.IO alike (docs/PROTOCOL.md explains it with examples). */
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
-import { Generation } from './inference.js';
+import { type EngineGeneration, Generation } from './inference.js';
 import { ModelName } from './model-name.js';
-import { Counters, StreamId, ToolCall } from './streams.js';
+import { Counters, Logprobs, StreamId, ToolCall } from './streams.js';
 
 /** `<epoch>-<seq>`: everything up to and including that frame has been seen. */
 export const Position = z.string().regex(/^\d{1,9}-\d{1,15}$/, 'is not a position such as "1-42"');
 
 export const Part = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('thinking'), text: z.string() }),
-  z.object({ kind: z.literal('text'), text: z.string() }),
+  /** With `logprobs`, where they were asked for: the text's tokens and their scores. */
+  z.object({ kind: z.literal('text'), text: z.string(), logprobs: Logprobs.optional() }),
   z.object({ kind: z.literal('tool'), calls: z.array(ToolCall) }),
 ]);
 export type Part = z.infer<typeof Part>;
@@ -37,7 +38,10 @@ export type Snapshot = z.infer<typeof Snapshot>;
 export const Delta = z.object({ streamId: StreamId, position: Position, parts: z.array(Part), status: StreamStatus.optional() });
 export type Delta = z.infer<typeof Delta>;
 
-export const Done = z.object({ streamId: StreamId, position: Position, finishReason: z.string(), counters: Counters });
+/** `context`, of a prompt that was given one: the tokens to go on from. */
+const ended = { finishReason: z.string(), counters: Counters, context: z.array(z.int()).optional() };
+
+export const Done = z.object({ streamId: StreamId, position: Position, ...ended });
 export type Done = z.infer<typeof Done>;
 
 export const Failed = z.object({ streamId: StreamId, position: Position, error: ErrorBody });
@@ -45,7 +49,7 @@ export type Failed = z.infer<typeof Failed>;
 
 /** How a stream ended. */
 export const Ending = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('done'), finishReason: z.string(), counters: Counters }),
+  z.object({ kind: z.literal('done'), ...ended }),
   z.object({ kind: z.literal('error'), error: ErrorBody }),
 ]);
 export type Ending = z.infer<typeof Ending>;
@@ -60,12 +64,15 @@ export const CreateStream = Generation.extend({ model: ModelName.optional(), whe
 );
 export type CreateStream = z.infer<typeof CreateStream>;
 
+/** What a door makes a stream of: `POST /streams` takes less of it. */
+export type StreamRequest = EngineGeneration & Pick<CreateStream, 'model' | 'whenUnwatched'>;
+
 export const CreatedStream = z.object({ id: StreamId, ownerToken: z.string(), model: z.string() });
 export type CreatedStream = z.infer<typeof CreatedStream>;
 
 /** GET /streams/:id as JSON: the snapshot and, once it has ended, how. */
 export const StreamView = Snapshot.extend({
-  done: z.object({ finishReason: z.string(), counters: Counters }).optional(),
+  done: z.object(ended).optional(),
   error: ErrorBody.optional(),
 });
 export type StreamView = z.infer<typeof StreamView>;

@@ -31,6 +31,16 @@ describe('ollama client', () => {
     expect(await client.tags()).toEqual([]);
   });
 
+  it('gateway: one of ours is no engine, whatever it answers', async () => {
+    const gateway = await FakeOllama.start({ headers: { 'x-ollamesh': '0.1.0' } });
+    const misled = new OllamaClient(gateway.url);
+    const refusal = { code: 'engine_unavailable', message: expect.stringContaining('the mesh would ask itself') };
+    await expect(misled.version()).rejects.toMatchObject(refusal);
+    await expect(misled.passOn('GET', '/api/tags', '', new AbortController().signal)).rejects.toMatchObject(refusal);
+    await expect(misled.chat({ model: 'tiny' }, new AbortController().signal).next()).rejects.toMatchObject(refusal);
+    await gateway.close();
+  });
+
   it('stream: lines as they come, and the request says stream', async () => {
     engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }, { message: { content: '' }, done: true, done_reason: 'stop', eval_count: 3 }] });
     const lines = await collect(chat());

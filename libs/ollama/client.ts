@@ -1,12 +1,14 @@
 /** A client of Ollama's HTTP API: what model-manager and the orchestrator's health check need of it. */
+import type { Readable } from 'node:stream';
 import { MeshError } from '#contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { jsonLines } from './ndjson.js';
-import { InferenceLine, PullLine, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
+import { Embedded, InferenceLine, PullLine, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
 
 /** A stream may pause for as long as a model loads or a prompt is read; the caller's signal bounds it instead. */
 const ENGINE = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 } });
+const JSON_BODY = { 'content-type': 'application/json' };
 const CALL_TIMEOUT_MS = 10_000;
 /** Bytes of an error's body that are read. */
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -45,6 +47,31 @@ export class OllamaClient {
   }
 
   /**
+   * A vector for each text of `input`.
+   * @param signal bounds it: a model may have to be loaded first
+   * @throws MeshError `model_not_found`, `invalid_request`
+   */
+  async embed(body: Record<string, unknown>, signal: AbortSignal): Promise<Embedded> {
+    const response = await this.#send('POST', '/api/embed', JSON.stringify(body), signal);
+    const parsed = Embedded.safeParse(jsonOf(await this.#textOf(response, signal)));
+    if (!parsed.success) throw unexpected('/api/embed');
+    return parsed.data;
+  }
+
+  /** Sends a request as it is and gives back whatever is answered, errors too; aborting drops the connection. */
+  async passOn(method: 'GET' | 'HEAD' | 'POST' | 'DELETE', path: string, body: string | Readable, signal: AbortSignal): Promise<PassedAnswer> {
+    const hasBody = method === 'POST' || method === 'DELETE';
+    try {
+      const response = await request(this.url + path, { method, signal, dispatcher: ENGINE, ...(hasBody && { body, headers: JSON_BODY }) });
+      refuseGateway(response, this.url);
+      const type = response.headers['content-type'];
+      return { statusCode: response.statusCode, contentType: typeof type === 'string' ? type : undefined, body: bodyOf(response, this.url, signal) };
+    } catch (thrown) {
+      throw transportError(thrown, this.url, signal);
+    }
+  }
+
+  /**
    * The engine's progress lines, as many at a time as arrived together; ends after `success`. Leaving the loop drops the
    * connection, which ends the engine's download.
    */
@@ -66,7 +93,7 @@ export class OllamaClient {
   }
 
   async *#lines<Schema extends z.ZodType>(path: string, body: object, schema: Schema, signal: AbortSignal): AsyncGenerator<z.output<Schema>[]> {
-    const response = await this.#send('POST', path, body, signal);
+    const response = await this.#send('POST', path, JSON.stringify(body), signal);
     try {
       for await (const values of jsonLines(response.body)) {
         const lines: z.output<Schema>[] = [];
@@ -106,27 +133,56 @@ export class OllamaClient {
   async #text(method: 'GET' | 'POST' | 'DELETE', path: string, body: object | undefined, signal?: AbortSignal): Promise<string> {
     const timeout = AbortSignal.timeout(this.callTimeoutMs);
     const both = signal ? AbortSignal.any([signal, timeout]) : timeout;
-    const response = await this.#send(method, path, body, both);
+    return this.#textOf(await this.#send(method, path, body && JSON.stringify(body), both), both);
+  }
+
+  async #textOf(response: Dispatcher.ResponseData, signal: AbortSignal): Promise<string> {
     try {
       return await response.body.text();
     } catch (thrown) {
-      throw transportError(thrown, this.url, both);
+      throw transportError(thrown, this.url, signal);
     }
   }
 
-  async #send(method: 'GET' | 'POST' | 'DELETE', path: string, body: object | undefined, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  async #send(method: 'GET' | 'POST' | 'DELETE', path: string, body: string | undefined, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     try {
       const response = await request(this.url + path, {
         method,
         signal,
         dispatcher: ENGINE,
-        ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+        ...(body !== undefined && { body, headers: JSON_BODY }),
       });
+      refuseGateway(response, this.url);
       if (response.statusCode < 400) return response;
       throw statusError(response.statusCode, await readError(response));
     } catch (thrown) {
       throw transportError(thrown, this.url, signal);
     }
+  }
+}
+
+/** An answer that is passed on as it came. */
+export interface PassedAnswer {
+  readonly statusCode: number;
+  readonly contentType: string | undefined;
+  readonly body: AsyncIterable<Buffer>;
+}
+
+/** A gateway speaks this API too, and would pass the question on to an engine: maybe to the one that asks. */
+function refuseGateway({ headers, body }: Dispatcher.ResponseData, url: string): void {
+  if (headers['x-ollamesh'] === undefined) return;
+  body.on('error', () => undefined).destroy();
+  throw new MeshError('engine_unavailable', `${url} is an ollamesh gateway and no engine: the mesh would ask itself. Set engine.url to an Ollama, or leave it out.`);
+}
+
+/** The body, whose reader is told in our words when the connection fails. */
+async function* bodyOf(response: Dispatcher.ResponseData, url: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    yield* response.body as AsyncIterable<Buffer>;
+  } catch (thrown) {
+    throw transportError(thrown, url, signal);
+  } finally {
+    response.body.destroy();
   }
 }
 
@@ -152,8 +208,9 @@ function jsonOf(text: string): unknown {
   }
 }
 
+/** Its own words, `said`, are kept for doors whose clients know them. */
 function statusError(status: number, message: string): MeshError {
-  const details = { status };
+  const details = { status, said: message };
   if (status === 404 && /model .*not found/.test(message)) return new MeshError('model_not_found', message, { details });
   if (status === 503) return new MeshError('engine_busy', message || 'The engine is busy.', { details });
   if (status === 400) return new MeshError('invalid_request', message || 'The engine refused the request.', { details });
@@ -166,7 +223,7 @@ function isFailure(value: unknown): value is { error: string } {
 
 /** An `{error}` line inside a running answer. A dead runner is worth another try: the engine loads the model again. */
 function engineError(message: string): MeshError {
-  return new MeshError('engine_error', message, { retryable: /EOF|runner|connection/i.test(message) });
+  return new MeshError('engine_error', message, { retryable: /EOF|runner|connection/i.test(message), details: { said: message } });
 }
 
 function unexpected(path: string): MeshError {

@@ -1,5 +1,5 @@
 /** The parts of Ollama's answers that the mesh reads; unknown fields pass unharmed. */
-import { Counters } from '#contracts';
+import { Counters, Logprobs } from '#contracts';
 import { z } from 'zod';
 
 const Details = z.object({
@@ -45,6 +45,14 @@ export const PullLine = z.object({
 });
 export type PullLine = z.output<typeof PullLine>;
 
+export const Embedded = z.object({
+  embeddings: z.array(z.array(z.number())),
+  total_duration: z.number().optional(),
+  load_duration: z.number().optional(),
+  prompt_eval_count: z.number().optional(),
+});
+export type Embedded = z.output<typeof Embedded>;
+
 const OllamaToolCall = z.object({
   id: z.string().optional(),
   function: z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()).default({}) }),
@@ -59,5 +67,8 @@ export const InferenceLine = Counters.extend({
   thinking: z.string().optional(),
   done: z.boolean(),
   done_reason: z.string().optional(),
+  logprobs: Logprobs.optional(),
+  /** Tokens of the conversation so far, at the end of /api/generate. */
+  context: z.array(z.int()).optional(),
 });
 export type InferenceLine = z.output<typeof InferenceLine>;

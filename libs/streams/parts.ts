@@ -5,7 +5,7 @@ import type { Frame, Part } from '#contracts';
 export function partOf(frame: Frame): Part | undefined {
   switch (frame.kind) {
     case 'token':
-      return frame.text === '' ? undefined : { kind: 'text', text: frame.text };
+      return frame.text === '' ? undefined : { kind: 'text', text: frame.text, ...(frame.logprobs && { logprobs: frame.logprobs }) };
     case 'thinking':
       return frame.text === '' ? undefined : { kind: 'thinking', text: frame.text };
     case 'tool':
@@ -15,11 +15,15 @@ export function partOf(frame: Frame): Part | undefined {
   }
 }
 
-/** Appends `part` in place: text continues text of its kind, anything else starts a new part. */
+/** Appends `part` in place: text continues text of its kind, anything else, and text that has its scores beside it, starts a new part. */
 export function appendPart(parts: Part[], part: Part): void {
   const last = parts.at(-1);
-  if (last && part.kind !== 'tool' && last.kind === part.kind) last.text += part.text;
+  if (last && part.kind !== 'tool' && last.kind === part.kind && !isScored(last) && !isScored(part)) last.text += part.text;
   else parts.push({ ...part });
+}
+
+function isScored(part: Part): boolean {
+  return part.kind === 'text' && part.logprobs !== undefined;
 }
 
 export function appendParts(parts: Part[], more: readonly Part[]): void {

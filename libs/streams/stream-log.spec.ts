@@ -8,6 +8,7 @@ type Draft = Frame extends infer F ? (F extends Frame ? Omit<F, 'epoch' | 'seq'>
 
 const content: fc.Arbitrary<Draft> = fc.oneof(
   { weight: 6, arbitrary: fc.string({ unit: 'binary', maxLength: 6 }).map((text): Draft => ({ kind: 'token', text })) },
+  { weight: 2, arbitrary: fc.string({ minLength: 1, maxLength: 4 }).map((text): Draft => ({ kind: 'token', text, logprobs: [{ token: text, logprob: -1 }] })) },
   { weight: 2, arbitrary: fc.string({ unit: 'grapheme', maxLength: 4 }).map((text): Draft => ({ kind: 'thinking', text })) },
   { weight: 1, arbitrary: fc.constant<Draft>({ kind: 'tool', calls: [{ name: 'add', arguments: { a: 1 } }] }) },
   { weight: 1, arbitrary: fc.constant<Draft>({ kind: 'loading', model: 'm:latest' }) },
@@ -30,7 +31,9 @@ function expectedParts(all: readonly Frame[]): Part[] {
     const kind = frame.kind === 'token' ? 'text' : 'thinking';
     const last = parts[parts.length - 1];
     if (frame.text === '') continue;
-    if (last && last.kind === kind) parts[parts.length - 1] = { kind, text: last.text + frame.text };
+    const scores = frame.kind === 'token' && frame.logprobs;
+    if (scores) parts.push({ kind: 'text', text: frame.text, logprobs: scores }); // Beside its scores, text is never continued.
+    else if (last && last.kind === kind && !('logprobs' in last)) parts[parts.length - 1] = { kind, text: last.text + frame.text };
     else parts.push({ kind, text: frame.text });
   }
   return parts;

@@ -167,7 +167,7 @@ export class StreamLog {
         this.#status = { kind: 'loading', model: frame.model };
         break;
       case 'done':
-        this.#ending = { kind: 'done', finishReason: frame.finishReason, counters: frame.counters };
+        this.#ending = { kind: 'done', finishReason: frame.finishReason, counters: frame.counters, ...(frame.context && { context: frame.context }) };
         break;
       case 'error':
         this.#ending = { kind: 'error', error: frame.error };
@@ -187,5 +187,6 @@ export class StreamLog {
 }
 
 function charactersOf(part: Part): number {
-  return part.kind === 'tool' ? JSON.stringify(part.calls).length : part.text.length;
+  if (part.kind === 'tool') return JSON.stringify(part.calls).length;
+  return part.text.length + (part.kind === 'text' && part.logprobs ? JSON.stringify(part.logprobs).length : 0);
 }

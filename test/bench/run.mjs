@@ -3,10 +3,13 @@
 const BENCHES = {
   startup: () => import('./startup.mjs'),
   relay: () => import('./relay.mjs'),
+  cache: () => import('./cache.mjs'),
   broker: () => import('./broker.mjs'),
+  hardware: () => import('./hardware.mjs'),
   'embedded-engine': () => import('./embedded-engine.mjs'),
   engine: () => import('./engine.mjs'),
   pull: () => import('./pull.mjs'),
+  doors: () => import('./doors.mjs'),
   'streams:fan-out': () => import('./streams/fan-out.mjs'),
   'streams:few': () => import('./streams/few.mjs'),
   'streams:many': () => import('./streams/many.mjs'),

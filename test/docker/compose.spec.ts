@@ -93,7 +93,7 @@ if (!hasCompose && process.env['CI'] !== 'true') console.warn('Skipped "compose 
     expect(ollama?.image).toBe('ollama/ollama:rocm');
     for (const device of ['/dev/kfd', '/dev/dri']) expect(JSON.stringify(ollama?.devices)).toContain(device);
     expect(ollama?.group_add).toHaveLength(2);
-    expect(JSON.stringify(others)).not.toContain('/dev/');
+    expect(Object.values(others).flatMap(({ devices = [] }) => devices)).toEqual([]);
   });
 });
 
@@ -150,7 +150,9 @@ describeWithDocker('image', (daemon) => {
       env = { DOCKER_HOST: daemon().host, OLLAMESH_PORT: String(port) };
       url = `http://127.0.0.1:${port}`;
       await compose(FILE, [...project, 'up', '--detach', '--no-build'], env);
-      await until('the gateway is ready', async () => (await fetch(`${url}/ready`).catch(() => undefined))?.ok, 90_000);
+      // Docker's proxy takes connections before the gateway does, and leaves some of them hanging.
+      const ready = () => fetch(`${url}/ready`, { signal: AbortSignal.timeout(2_000) }).then(({ ok }) => ok, () => false);
+      await until('the gateway is ready', ready, 90_000);
     }, 240_000);
 
     afterAll(async () => {

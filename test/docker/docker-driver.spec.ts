@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { Config, type ConfigInput, type EngineConfig } from '#config';
 import type { Acquired } from '#contracts';
 import { createDockerDriver } from '../../apps/orchestrator/drivers/docker.js';
-import type { GpuCandidate } from '../../apps/orchestrator/drivers/docker/gpu-candidates.js';
+import type { GpuCandidate } from '#contracts';
 import { type Candidate, isCandidate, type Progress, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
 import { answerTo } from '../support/answers.js';
 import { ask } from '../support/http-client.js';
@@ -31,7 +31,7 @@ const BROKEN = `setTimeout(()=>{console.error('no model folder');process.exit(3)
 /** Says what it computes with before it answers, as Ollama does. */
 const REPORTING = `import{createServer}from'node:http';console.log('level=INFO msg="inference compute" id=0 library='+(process.env.LIBRARY??'cpu')+' name="Test GPU"');createServer((q,s)=>s.end('{"version":"1"}')).listen(11434,'0.0.0.0')`;
 const EMPTY = 'ollamesh-test/empty';
-const NO_GPU: readonly GpuCandidate[] = [{ kind: 'cpu', reason: 'No GPU was found.', imageVariant: '', access: {} }];
+const NO_GPU: readonly GpuCandidate[] = [{ way: 'cpu', reason: 'No GPU was found.', imageVariant: '', gpus: [], access: {} }];
 const SCRIPTS = { 'ollamesh-test/hungry': HUNGRY, 'ollamesh-test/stubborn': STUBBORN, 'ollamesh-test/broken': BROKEN, 'ollamesh-test/reporting': REPORTING };
 
 describeWithDocker('docker driver', (daemon) => {
@@ -231,9 +231,9 @@ describeWithDocker('docker driver', (daemon) => {
 
   describe('gpu', () => {
     const cpu = NO_GPU[0] as GpuCandidate;
-    const nvidia: GpuCandidate = { kind: 'nvidia', reason: 'Card.', imageVariant: '', access: { DeviceRequests: [{ Driver: '', Count: -1, Capabilities: [['gpu']] }] } };
-    const rocm: GpuCandidate = { kind: 'rocm', reason: 'Card.', imageVariant: '', access: { Devices: [{ PathOnHost: '/dev/kfd', PathInContainer: '/dev/kfd', CgroupPermissions: 'rwm' }] } };
-    const finds = (library: string): GpuCandidate => ({ kind: 'vulkan', reason: 'Card.', imageVariant: '', access: { env: [`LIBRARY=${library}`] } });
+    const nvidia: GpuCandidate = { way: 'nvidia', reason: 'Card.', imageVariant: '', gpus: [], access: { DeviceRequests: [{ Driver: '', Count: -1, Capabilities: [['gpu']] }] } };
+    const rocm: GpuCandidate = { way: 'rocm', reason: 'Card.', imageVariant: '', gpus: [], access: { Devices: [{ PathOnHost: '/dev/kfd', PathInContainer: '/dev/kfd', CgroupPermissions: 'rwm' }] } };
+    const finds = (library: string): GpuCandidate => ({ way: 'vulkan', reason: 'Card.', imageVariant: '', gpus: [], access: { env: [`LIBRARY=${library}`] } });
 
     it('gpu: asked for on a machine without one, the CPU works and every reason is told', async () => {
       const report = new Report();

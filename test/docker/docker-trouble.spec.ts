@@ -35,7 +35,7 @@ describeWithDocker('docker in trouble', (shared) => {
 
   async function candidate(host: string, image: string): Promise<Candidate> {
     const config = Config.parse({ engine: { image, volume: NODE } }).engine;
-    const cpu = { kind: 'cpu', reason: 'No GPU was found.', imageVariant: '', access: {} };
+    const cpu = { way: 'cpu' as const, reason: 'No GPU was found.', imageVariant: '' as const, access: {}, gpus: [] };
     const answer = await createDockerDriver({ config, node: NODE, dockerHost: host, gpus: async () => [cpu], log: () => undefined }).probe(AbortSignal.timeout(3_000));
     if (!isCandidate(answer)) throw new Error(answer.notMe);
     return answer;

@@ -10,6 +10,8 @@ export interface Answer {
   readonly lines?: readonly (object | string | Buffer)[];
   /** Pause before the first byte, in milliseconds. */
   readonly delayMs?: number;
+  /** After the first line nothing comes until this settles. */
+  readonly holdAfterFirst?: Promise<void>;
   /** Pause between lines, in milliseconds. */
   readonly everyMs?: number;
   /** After the lines: `end` the answer, `cut` the connection, or `hang` with it open. */
@@ -19,11 +21,14 @@ export interface Answer {
 export interface SeenRequest {
   readonly method: string;
   readonly path: string;
+  /** Empty where the body is no JSON. */
   readonly body: Record<string, unknown>;
+  readonly bytes: Buffer;
   /** Settles when the connection closes before the answer is complete. */
   readonly dropped: Promise<void>;
 }
 
+const OPENING_BRACE = 0x7b;
 const TEN_BYTES = { size: 10, digest: 'sha256:abc', modified_at: '2026-01-01T00:00:00Z' };
 
 export class FakeOllama {
@@ -92,12 +97,12 @@ export class FakeOllama {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const text = await textOf(request);
-    if (text === undefined) return; // Gone before it had said what it wants.
-    const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
+    const bytes = await bytesOf(request);
+    if (bytes === undefined) return; // Gone before it had said what it wants.
+    const body = bytes[0] === OPENING_BRACE ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {};
     const path = new URL(request.url ?? '/', 'http://engine').pathname;
     const dropped = new Promise<void>((resolve) => response.once('close', () => !response.writableFinished && resolve()));
-    this.requests.push({ method: request.method ?? '', path, body, dropped });
+    this.requests.push({ method: request.method ?? '', path, body, bytes, dropped });
     for (const wake of this.#onRequest) wake();
     this.#onRequest.clear();
     if (this.hung) return;
@@ -111,12 +116,13 @@ export class FakeOllama {
     }
   }
 
-  async #play({ status = 200, headers = {}, lines = [], delayMs, everyMs, finish = 'end' }: Answer, response: ServerResponse): Promise<void> {
+  async #play({ status = 200, headers = {}, lines = [], delayMs, holdAfterFirst, everyMs, finish = 'end' }: Answer, response: ServerResponse): Promise<void> {
     const { signal } = this.#ended;
     if (delayMs !== undefined) await sleep(delayMs, undefined, { signal });
     response.writeHead(status, { ...this.headers, ...headers });
     response.flushHeaders();
     for (const [index, line] of lines.entries()) {
+      if (index === 1) await holdAfterFirst;
       if (index > 0 && everyMs !== undefined) await sleep(everyMs, undefined, { signal });
       if (response.destroyed) return;
       await new Promise<void>((resolve) => response.write(typeof line === 'string' || Buffer.isBuffer(line) ? line : `${JSON.stringify(line)}\n`, () => resolve()));
@@ -134,7 +140,7 @@ export class FakeOllama {
 }
 
 /** The whole body, or undefined where the client left. */
-async function textOf(request: IncomingMessage): Promise<string | undefined> {
+async function bytesOf(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -142,5 +148,5 @@ async function textOf(request: IncomingMessage): Promise<string | undefined> {
     if (request.destroyed) return undefined;
     throw thrown;
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }

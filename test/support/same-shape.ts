@@ -5,7 +5,7 @@ const CONSTANT = new Set(['code', 'message', 'retryable', 'field', 'reason', 'ki
 /** Constant only in errors; elsewhere it is a sentence about this machine. */
 const FREE_OUTSIDE_ERRORS = new Set(['reason', 'status', 'message']);
 /** Objects that may hold more or less from one machine, or one moment, to the next. */
-const OPTIONAL = new Set(['contextLength', 'capabilities', 'lastLogLines', 'etaSeconds', 'error']);
+const OPTIONAL = new Set(['contextLength', 'capabilities', 'lastLogLines', 'etaSeconds', 'error', ...'wsl container limitCores socket rootless cgroupDriver cdi features fix recommended env DeviceRequests Devices GroupAdd'.split(' ')]);
 
 /**
  * @param filled the example with its placeholders filled

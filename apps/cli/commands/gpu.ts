@@ -1,11 +1,12 @@
-/** `ollamesh gpu`: the GPUs of the mesh that runs, and what the probes say about them. */
+/** `ollamesh gpu`: the GPUs of the mesh that runs, else of this machine: what they are, what stands in their way, what fits. */
 import { Command } from 'commander';
 import { type FindOptions, findRunningMesh } from '../find-mesh.js';
 import { gpuTable } from '../view/gpu-table.js';
+import { painterOf } from '../view/style.js';
 
 export function gpuCommand(): Command {
   return new Command('gpu')
-    .description('show the GPUs of the mesh that runs: memory, load, and what stands in their way')
+    .description('show the GPUs: memory, load, what stands in their way, how to set an engine and which models fit; needs no mesh')
     .option('--url <url>', 'address of the gateway')
     .option('-c, --config <file>', 'config file')
     .option('--json', 'as JSON')
@@ -14,11 +15,16 @@ export function gpuCommand(): Command {
 
 async function gpu(options: FindOptions & { json?: boolean }): Promise<void> {
   const client = await findRunningMesh(options);
-  if (!client) {
-    process.stdout.write(options.json ? '{"running":false}\n' : 'No mesh runs. Start one: ollamesh up\n');
-    process.exitCode = 1;
+  const nodes = client ? await client.hardware() : [await readHere(options)];
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ running: client !== undefined, nodes }, null, 2)}\n`);
     return;
   }
-  const nodes = await client.hardware();
-  process.stdout.write(options.json ? `${JSON.stringify({ running: true, nodes }, null, 2)}\n` : `${nodes.flatMap(gpuTable).join('\n')}\n`);
+  const paint = painterOf(process.stdout);
+  process.stdout.write(`${nodes.map((node) => gpuTable(node, paint).join('\n')).join('\n\n')}\n`);
+}
+
+async function readHere(options: FindOptions) {
+  const { readHardware } = await import('../read-hardware.js'); // Loads the probes, which other commands needn't wait for.
+  return readHardware(options);
 }

@@ -12,6 +12,7 @@ const HARDWARE: Hardware = {
   memory: { totalBytes: 8 * 1024 ** 3, availableBytes: 1 },
   gpus: [{ index: 0, vendor: 'nvidia', name: 'RTX 4070', vramTotalBytes: 12 * 1024 ** 3 }],
   findings: ['No container runtime.'],
+  warnings: [],
 };
 const GUIDE: Model = { name: 'guide:latest', digest: 'x', sizeBytes: 3_817_920, modifiedAt: '', loaded: false };
 

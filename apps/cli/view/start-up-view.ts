@@ -69,10 +69,11 @@ export class TextView implements View {
     }
   }
 
-  #tellHardware({ cpu, memory, os, gpus, findings }: Hardware): void {
+  #tellHardware({ cpu, memory, os, gpus, findings, warnings }: Hardware): void {
     this.#line('hardware', `${cpu.brand}, ${cpu.cores} cores, ${gigabytes(memory.totalBytes)} memory, ${os.distribution} ${os.release}`.trim());
     for (const { name, vramTotalBytes } of gpus) this.#line('hardware', `GPU ${name}${vramTotalBytes ? `, ${gigabytes(vramTotalBytes)} VRAM` : ''}`);
     for (const finding of findings) this.#line('hardware', finding, 'dim');
+    for (const { problem, fix } of warnings) this.#line('hardware', fix ? `${problem} ${fix}` : problem, 'yellow');
   }
 
   #tellEngine(engine: Engine): void {

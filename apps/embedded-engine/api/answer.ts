@@ -1,5 +1,5 @@
 /** Sends one generation: line by line as it comes, or all of it as one body. What the lines look like is the format's business. */
-import { ApiError } from '../errors.js';
+import { ApiError } from '#ollama-wire';
 import type { Answered } from '../engine/engine.js';
 import type { Piece, Say, ScoredToken, ToolCall } from '../engine/port.js';
 import type { Exchange } from '../http/routes.js';

@@ -1,5 +1,5 @@
 /** What a model can do here: Ollama's rules on its templates, less what this engine could not do with it. */
-import { ApiError } from '../errors.js';
+import { ApiError } from '#ollama-wire';
 import { fullName } from '../names.js';
 import { LAYER } from '../store/manifest.js';
 import type { Store, StoredModel } from '../store/store.js';

@@ -1,8 +1,7 @@
 /** What is here: /api/tags, /api/ps, /api/show, and removing it: /api/delete. */
-import { ApiError, modelNotFound } from '../errors.js';
+import { ApiError, Fields, modelNotFound } from '#ollama-wire';
 import type { Engine } from '../engine/engine.js';
 import { readJson } from '../http/body.js';
-import { Fields } from '../http/fields.js';
 import { sendEmpty, sendJson } from '../http/reply.js';
 import type { Handler } from '../http/routes.js';
 import type { GgufHeader } from '../store/gguf.js';

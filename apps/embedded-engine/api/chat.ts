@@ -1,5 +1,5 @@
 /** POST /api/chat. */
-import { ApiError } from '../errors.js';
+import { ApiError } from '#ollama-wire';
 import type { Engine } from '../engine/engine.js';
 import type { Message } from '../engine/port.js';
 import { readJson } from '../http/body.js';

@@ -1,10 +1,9 @@
 /** POST /api/copy: a second name for a model; both share its blobs. */
 import { readFile } from 'node:fs/promises';
 import { parseModelName } from '#contracts';
-import { ApiError } from '../errors.js';
+import { ApiError, Fields } from '#ollama-wire';
 import type { Engine } from '../engine/engine.js';
 import { readJson } from '../http/body.js';
-import { Fields } from '../http/fields.js';
 import { sendEmpty } from '../http/reply.js';
 import type { Handler } from '../http/routes.js';
 import { isMissing, writeWhole } from '../store/blobs.js';

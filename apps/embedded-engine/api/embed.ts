@@ -1,9 +1,8 @@
 /** POST /api/embed and the older /api/embeddings. */
-import { ApiError, notPulled } from '../errors.js';
+import { ApiError, Fields, notPulled } from '#ollama-wire';
 import { unit } from '../engine/llama-embeddings.js';
 import type { EmbeddedAll, Engine } from '../engine/engine.js';
 import { readJson } from '../http/body.js';
-import { Fields } from '../http/fields.js';
 import { sendJson } from '../http/reply.js';
 import type { Exchange, Handler } from '../http/routes.js';
 import { keepAlive } from './requests.js';

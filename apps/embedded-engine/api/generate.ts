@@ -1,5 +1,5 @@
 /** POST /api/generate. */
-import { ApiError, modelNotFound } from '../errors.js';
+import { ApiError, modelNotFound } from '#ollama-wire';
 import type { Engine } from '../engine/engine.js';
 import type { Prompt } from '../engine/port.js';
 import { readJson } from '../http/body.js';

@@ -1,8 +1,8 @@
 /** POST /api/pull: from a registry, with Ollama's progress lines; the bundled model comes out of this package. */
 import { type ModelNameParts, parseModelName } from '#contracts';
-import { ApiError, Gone } from '../errors.js';
+import { ApiError, Fields } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import { readJson } from '../http/body.js';
-import { Fields } from '../http/fields.js';
 import { sendJson, sendLine } from '../http/reply.js';
 import type { Handler } from '../http/routes.js';
 import { RegistryError } from '../registry/failure.js';

@@ -1,8 +1,8 @@
 /** The requests of /api/chat and /api/generate read from JSON, with Ollama's errors for what is wrong in them. */
-import { ApiError, notHere } from '../errors.js';
+import { ApiError, Fields } from '#ollama-wire';
+import { notHere } from '../errors.js';
 import { GrammarError, anyObject, schemaGrammar } from '../engine/json-grammar.js';
 import type { Message, ToolCall } from '../engine/port.js';
-import { Fields } from '../http/fields.js';
 import { parseKeepAlive } from '../keep-alive.js';
 
 /** Fields that both requests have. */

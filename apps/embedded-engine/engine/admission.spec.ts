@@ -1,6 +1,7 @@
 /** The queue: slots, order, its bound, and places freed by clients that leave. */
 import { describe, expect, it } from '@jest/globals';
-import { ApiError, Gone } from '../errors.js';
+import { ApiError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import { Admission } from './admission.js';
 
 const here = new AbortController().signal;

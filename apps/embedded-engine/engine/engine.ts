@@ -1,5 +1,6 @@
 /** Answers in order: name to model, queue, residency, generation. What the API's handlers call; it knows nothing of HTTP. */
-import { ApiError, Gone, modelNotFound } from '../errors.js';
+import { ApiError, modelNotFound } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import { parseModelName } from '#contracts';
 import { OptionError, mergeOptions, type ModelOptions } from '../options.js';
 import type { Store, StoredModel } from '../store/store.js';

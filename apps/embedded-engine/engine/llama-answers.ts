@@ -1,6 +1,7 @@
 /** One loaded model: its sequences, and the loop that turns a prompt into text token by token. */
 import type { LlamaContext, LlamaModel, Token } from 'node-llama-cpp';
-import { ApiError, Gone } from '../errors.js';
+import { ApiError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import type { ModelOptions } from '../options.js';
 import { Batches } from './batches.js';
 import { Choosing, type Chosen } from './choosing.js';

@@ -1,6 +1,7 @@
 /** One loaded embedding model: texts to vectors, one after another. */
 import type { LlamaEmbeddingContext, LlamaModel } from 'node-llama-cpp';
-import { ApiError, Gone } from '../errors.js';
+import { ApiError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import type { Embedded, LoadedModel, Outcome } from './port.js';
 
 /** Tokens a model may add around a text. */

@@ -1,7 +1,7 @@
 /** Messages to tokens, by the chat template in the model's own file. */
 import { Template } from '@huggingface/jinja';
 import type { ChatHistoryItem, ChatWrapper, LlamaModel, Token } from 'node-llama-cpp';
-import { ApiError } from '../errors.js';
+import { ApiError } from '#ollama-wire';
 import type { ChatPrompt, Message } from './port.js';
 import { OPENING } from './thinking-text.js';
 

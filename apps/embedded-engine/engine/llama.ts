@@ -1,7 +1,7 @@
 /** llama.cpp behind the engine's port: loads the binding when the first model is wanted, one context with several sequences per model. */
 import { availableParallelism } from 'node:os';
 import type { Llama, LlamaContext, LlamaModel } from 'node-llama-cpp';
-import { ApiError } from '../errors.js';
+import { ApiError } from '#ollama-wire';
 import { readGgufHeader } from '../store/gguf.js';
 import { threadsFor } from '../threads.js';
 import { LlamaAnswers, type Parts } from './llama-answers.js';

@@ -1,5 +1,6 @@
 /** Which models are in memory: loads on demand, keeps for as long as asked, unloads without cutting an answer. One entry per weights file. */
-import { ApiError, Gone } from '../errors.js';
+import { ApiError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import { expiryDate } from '../keep-alive.js';
 import type { StoredModel } from '../store/store.js';
 import { inGiB } from './memory.js';

@@ -1,7 +1,7 @@
 /** Reads a request's body up to a bound and decodes it, with Ollama's errors for a missing or broken one. */
 import type { IncomingMessage } from 'node:http';
-import { ApiError, Gone } from '../errors.js';
-import { JsonError, decodeJson } from './go-json.js';
+import { ApiError, decodeJson, JsonError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 
 /** Largest request body (bytes); a longer one is answered 413. Room for long chats and a few images. */
 export const MAX_BODY_BYTES = 64 * 1024 * 1024;

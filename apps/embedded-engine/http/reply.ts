@@ -1,7 +1,8 @@
 /** Writes answers the way Ollama does: JSON with a charset, NDJSON line by line, and nobody's slow socket fills this process's memory. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { ApiError, Gone } from '../errors.js';
+import { ApiError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 
 /** A reader that takes nothing for this long (ms) is cut off: it holds a generation slot meanwhile. */
 const STALL_MS = 60_000;

@@ -2,7 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
-import { ApiError, Gone } from '../errors.js';
+import { ApiError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import { judge } from './guard.js';
 import { sendEmpty, sendError, sendText, type Headers } from './reply.js';
 import type { Routes } from './routes.js';

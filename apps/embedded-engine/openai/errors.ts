@@ -1,6 +1,6 @@
 /** Failures of /v1 in OpenAI's envelope. What is wrong with a request is told with a charset, what fails behind it without, as Ollama does. */
-import { ApiError, Gone } from '../errors.js';
-import { JsonError, decodeJson } from '../http/go-json.js';
+import { ApiError, decodeJson, JsonError } from '#ollama-wire';
+import { Gone } from '../errors.js';
 import { readBody } from '../http/body.js';
 import { sendText } from '../http/reply.js';
 import type { Exchange, Handler } from '../http/routes.js';

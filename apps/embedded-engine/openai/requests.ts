@@ -1,9 +1,8 @@
 /** The requests of /v1 read from JSON, as the engine's own requests, with the errors of Ollama's OpenAI-compatible API. */
-import { ApiError } from '../errors.js';
+import { ApiError, Fields } from '#ollama-wire';
 import type { Message, ToolCall } from '../engine/port.js';
 import { grammarOf, scoresOrGrammar, thinkOf, tool, topLogprobs, type ChatRequest, type CommonRequest, type GenerateRequest } from '../api/requests.js';
 import { dimensionsOf, texts, type EmbedRequest } from '../api/embed.js';
-import { Fields } from '../http/fields.js';
 
 /** What only the answer's form depends on. */
 export interface Told {

@@ -1,5 +1,5 @@
 /** The OpenAI-compatible API under /v1, as Ollama has it: a translation to and from what /api does. */
-import { ApiError, modelNotFound } from '../errors.js';
+import { ApiError, modelNotFound } from '#ollama-wire';
 import type { Engine } from '../engine/engine.js';
 import { answerChat } from '../api/chat.js';
 import type { Capabilities } from '../api/capabilities.js';

@@ -6,7 +6,7 @@ import { statSync, type Stats } from 'node:fs';
 import { readFile, readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
-import { ApiError } from '../errors.js';
+import { ApiError } from '#ollama-wire';
 import { manifestParts } from '../names.js';
 import { blobPath, digestOf, errorCode, isMissing, writeWhole, type Digest } from './blobs.js';
 import { readGgufHeader, type GgufHeader } from './gguf.js';

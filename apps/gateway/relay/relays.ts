@@ -1,14 +1,15 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreateStream, type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, StreamsWatched } from '#contracts';
+import { type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
+import { Playbacks } from './playbacks.js';
 import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
@@ -43,13 +44,21 @@ interface Found {
   readonly endedAt: number;
 }
 
+export interface StartOptions {
+  /** The requester's W3C trace context. */
+  readonly traceparent?: string | undefined;
+  /** How long a stream may be unwatched that ends then. */
+  readonly unwatchedGraceMs?: number;
+}
+
 @Injectable()
 export class Relays implements OnApplicationBootstrap {
   readonly stats = new RelayStats();
+  /** This gateway as it calls itself on the bus. */
+  readonly #name = randomBytes(9).toString('base64url');
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
-  readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
   readonly #kept: FinishedStreams;
   readonly #context: RelayContext;
@@ -63,6 +72,7 @@ export class Relays implements OnApplicationBootstrap {
   readonly #gone = new Set<string>();
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
+  readonly #playbacks: Playbacks;
   #writeCostMs = 0.01;
   #viewers = 0;
   /** Viewers of the stream that has most; as of the last tick where it lost some. */
@@ -82,9 +92,9 @@ export class Relays implements OnApplicationBootstrap {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
-    this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
     this.#kept = kept;
+    this.#playbacks = new Playbacks(bus);
     this.#context = {
       bus,
       stats: this.stats,
@@ -144,18 +154,25 @@ export class Relays implements OnApplicationBootstrap {
     return { live: this.#relays.size - this.#endedAt.size, finished: this.#endedAt.size };
   }
 
+  /** Live streams that have no token yet, by what they wait for. */
+  get waiting(): { queued: number; loading: number } {
+    const waiting = { queued: 0, loading: 0 };
+    for (const { live, status } of this.#relays.values()) if (live && status) waiting[status.kind]++;
+    return waiting;
+  }
+
   /**
    * Starts a generation as a stream that lives on its own.
-   * @param traceparent the requester's W3C trace context
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, whenUnwatched, ...generation }: CreateStream, traceparent?: string): Promise<CreatedStream> {
+  async start({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: StartOptions = {}): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
     const ownerToken = randomBytes(24).toString('base64url');
     const relay = new StreamRelay(this.#context, id, model ?? '');
     this.#relays.set(id, relay);
+    const node = this.#mesh.nodeForInference();
     try {
       const started = await this.#bus.call(
         InferenceStart,
@@ -165,17 +182,31 @@ export class Relays implements OnApplicationBootstrap {
           ownerTokenHash: hash(ownerToken),
           generation,
           ...(model !== undefined && { model }),
-          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: this.#limits.unwatchedGraceMs }),
+          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: unwatchedGraceMs }),
         },
-        { node: this.#mesh.nodeForInference(), traceparent },
+        { node, traceparent },
       );
       relay.model = started.model;
+      relay.node = node;
       this.#silentTicks.set(id, 0);
       return { id, ownerToken, model: started.model };
     } catch (thrown) {
       await this.#forget(relay);
       throw thrown;
     }
+  }
+
+  /** A stream that is over as it begins: an answer that was kept. To everyone who watches, here or elsewhere, it is like any other. */
+  playBack({ model, log }: { readonly model: string; readonly log: StoredLog }): CreatedStream {
+    this.#refuseIfClosing();
+    this.#makeRoom();
+    const id = randomBytes(18).toString('base64url');
+    const relay = new StreamRelay(this.#context, id, model, StreamLog.restore(log));
+    this.#relays.set(id, relay);
+    this.#finished(relay);
+    this.#keep(relay);
+    this.#playbacks.add(id, { model, log });
+    return { id, ownerToken: randomBytes(24).toString('base64url'), model };
   }
 
   /**
@@ -192,6 +223,12 @@ export class Relays implements OnApplicationBootstrap {
     return wasLetGo ? this.get(id) : relay;
   }
 
+  /** The stream if it is here and has ended. */
+  ended(id: string): StreamRelay | undefined {
+    const relay = this.#relays.get(id);
+    return relay?.live ? undefined : relay;
+  }
+
   #takeOver(id: string): Promise<StreamRelay> {
     let attaching = this.#attaching.get(id);
     if (!attaching) {
@@ -203,18 +240,26 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * Ends a stream for its owner or an operator. Cancelling what has ended changes nothing.
-   * @param token the stream's ownerToken, or the gateway's operatorToken
+   * @param by the stream's ownerToken, or an operator, whom the guard has recognised
    * @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`
    */
-  async cancel(id: string, token: string): Promise<void> {
+  async cancel(id: string, by: { readonly ownerToken: string } | 'operator'): Promise<void> {
     const relay = await this.get(id);
-    const ownerTokenHash = hash(token);
-    const isOperator = this.#operatorTokenHash !== undefined && timingSafeEqual(Buffer.from(ownerTokenHash), Buffer.from(this.#operatorTokenHash));
     try {
-      await this.#bus.call(StreamCancel, isOperator ? { operator: true } : { ownerTokenHash }, { id });
+      await this.#bus.call(StreamCancel, by === 'operator' ? { operator: true } : { ownerTokenHash: hash(by.ownerToken) }, { id });
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
+  }
+
+  /**
+   * Whoever asked for this stream has gone: it ends, unless somebody watches it here or elsewhere. Never rejects; should the bus
+   * be away, the producer ends it when its grace is over.
+   */
+  async abandon(id: string, ownerToken: string): Promise<void> {
+    const relay = this.#relays.get(id);
+    if (!relay?.live || relay.viewers > 0) return;
+    await this.#bus.call(StreamCancel, { ownerTokenHash: hash(ownerToken), unlessWatched: this.#name }, { id }).catch(() => undefined);
   }
 
   /** Takes a producer's word on how far its streams are. */
@@ -309,6 +354,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#relays.delete(relay.id);
     this.#silentTicks.delete(relay.id);
     this.#unwatchedTicks.delete(relay.id);
+    this.#playbacks.forget(relay.id);
     if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }
@@ -336,7 +382,7 @@ export class Relays implements OnApplicationBootstrap {
 
   #sayWatched(): void {
     const ids = [...this.#relays.values()].filter(({ live, viewers }) => live && viewers > 0).map(({ id }) => id);
-    if (ids.length > 0) this.#bus.publish(StreamsWatched, { ids });
+    if (ids.length > 0) this.#bus.publish(StreamsWatched, { gateway: this.#name, ids });
   }
 
   #letGo(): void {

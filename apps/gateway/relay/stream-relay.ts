@@ -4,7 +4,7 @@
  * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type Ending, type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamStatus, type StreamView } from '#contracts';
 import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
 import { Audience, type Written } from './audience.js';
 import type { RelayStats } from './relay-stats.js';
@@ -34,6 +34,8 @@ export interface RelayContext {
 }
 
 export class StreamRelay {
+  /** When its first content came here, by this process's clock. */
+  firstPartAt: number | undefined;
   readonly #context: RelayContext;
   readonly #log: StreamLog;
   /** Viewers that are up to date, and those that were left at a position because they take too long. */
@@ -53,6 +55,8 @@ export class StreamRelay {
   #counted = 0;
   #scheduled = false;
   #finished: boolean;
+  /** Where it is produced, as far as this gateway knows. */
+  node: string | undefined;
   #closed = false;
   #waiting: Frame[] | undefined;
   #repairing: Promise<MeshError | undefined> | undefined;
@@ -76,7 +80,17 @@ export class StreamRelay {
   }
 
   get live(): boolean {
-    return this.#log.ending === undefined;
+    return this.ending === undefined;
+  }
+
+  /** How it ended; undefined while it lives. */
+  get ending(): Ending | undefined {
+    return this.#log.ending;
+  }
+
+  /** What it waits for; undefined once content came. */
+  get status(): StreamStatus | undefined {
+    return this.#log.status;
   }
 
   /** Memory that its content takes, in bytes, roughly. */
@@ -122,7 +136,7 @@ export class StreamRelay {
     return {
       ...this.#snapshot(true, this.head),
       position: formatPosition(this.head),
-      ...(ending?.kind === 'done' && { done: { finishReason: ending.finishReason, counters: ending.counters } }),
+      ...(ending?.kind === 'done' && { done: outcomeOf(ending) }),
       ...(ending?.kind === 'error' && { error: ending.error }),
     };
   }
@@ -224,6 +238,7 @@ export class StreamRelay {
     const outcome = this.#log.apply(frame);
     if (outcome !== 'applied') return outcome;
     const part = partOf(frame);
+    if (part) this.firstPartAt ??= performance.now();
     if (this.#audience.size === 0 && !this.#audience.writing) this.#skip();
     else if (part) appendPart(this.#unsent, part);
     return outcome;
@@ -398,9 +413,13 @@ export class StreamRelay {
   #terminal(): Update | undefined {
     const { ending, head } = this.#log;
     const place = { streamId: this.id, position: formatPosition(head) };
-    if (ending?.kind === 'done') return { event: 'done', data: { ...place, finishReason: ending.finishReason, counters: ending.counters } };
+    if (ending?.kind === 'done') return { event: 'done', data: { ...place, ...outcomeOf(ending) } };
     return ending && { event: 'failed', data: { ...place, error: ending.error } };
   }
+}
+
+function outcomeOf({ finishReason, counters, context }: Extract<Ending, { kind: 'done' }>) {
+  return { finishReason, counters, ...(context && { context }) };
 }
 
 function textOf(status: StreamView['status']): string {

@@ -1,10 +1,10 @@
 /** The docker driver: an Ollama engine in a container of a Docker engine on this machine. The folder docker/ has its parts. */
 import { homedir } from 'node:os';
 import type { EngineConfig } from '#config';
-import { MeshError } from '#contracts';
-import { type ContainerPlan, planContainers } from './docker/container.js';
+import { type GpuCandidate, MeshError } from '#contracts';
+import { type ContainerPlan, type ImageLayout, OLLAMA_LAYOUT, planContainers } from './docker/container.js';
 import { type Endpoint, findDocker, type Machine, socketsOf } from './docker/endpoint.js';
-import { allowedBy, type GpuCandidate } from './docker/gpu-candidates.js';
+import { allowedBy } from './docker/gpu-policy.js';
 import { imageSize } from './docker/image-size.js';
 import { hasImage } from './docker/pull.js';
 import { acquireImage, startContainer } from './docker/start.js';
@@ -16,6 +16,8 @@ const PROBE_LIMIT_MS = 1_000;
 
 export interface DockerDriverOptions {
   readonly config: EngineConfig;
+  /** What the configuration means where it names a service definition; Ollama's own image otherwise. @throws why that can't be used */
+  readonly described?: (config: EngineConfig, signal: AbortSignal) => Promise<Described>;
   /** This machine's name on the bus; it is part of the container's name. */
   readonly node: string;
   /** Value of DOCKER_HOST, where it is set: then no other socket is tried. */
@@ -26,7 +28,13 @@ export interface DockerDriverOptions {
   readonly log: LineSink;
 }
 
-export function createDockerDriver({ config, node, dockerHost, machine = thisMachine(), gpus, log }: DockerDriverOptions): Driver {
+/** An engine's settings and the layout of its image. */
+export interface Described {
+  readonly config: EngineConfig;
+  readonly layout: ImageLayout;
+}
+
+export function createDockerDriver({ config: asked, described = ofOllama, node, dockerHost, machine = thisMachine(), gpus, log }: DockerDriverOptions): Driver {
   return {
     driver: 'docker',
     async probe(signal) {
@@ -34,13 +42,14 @@ export function createDockerDriver({ config, node, dockerHost, machine = thisMac
       if ('notMe' in sockets) return notMe(sockets.notMe);
       const endpoint = await findDocker(sockets, PROBE_LIMIT_MS, signal);
       if ('notMe' in endpoint) return notMe(endpoint.notMe);
+      const { config, layout } = await described(asked, signal);
       const offered = await gpus(signal);
-      const [first, ...others] = planContainers(config, node, allowedBy(config.gpu, offered));
+      const [first, ...others] = planContainers(config, node, allowedBy(config.gpu, offered), layout);
       if (!first) return notMe(`engine.gpu.use is "required", but there is no way to a GPU: ${offered.at(-1)?.reason ?? 'none was found.'}`);
       try {
         const imageIsHere = await hasImage(endpoint.docker, first.image, PROBE_LIMIT_MS, signal);
         const downloadBytes = imageIsHere ? 0 : await imageSize(first.image, process.arch, AbortSignal.any([signal, AbortSignal.timeout(PROBE_LIMIT_MS)]));
-        return candidate(endpoint, [first, ...others], log, downloadBytes);
+        return candidate(endpoint, [first, ...others], { log, startTimeoutMs: config.startTimeoutMs, downloadBytes });
       } catch (thrown) {
         return notMe(`Docker on ${endpoint.socket} answers, but not about its images: ${MeshError.from(thrown).message}`);
       }
@@ -48,15 +57,22 @@ export function createDockerDriver({ config, node, dockerHost, machine = thisMac
   };
 }
 
-function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan, ...ContainerPlan[]], log: LineSink, downloadBytes: number | undefined): Candidate {
+interface Start {
+  readonly log: LineSink;
+  readonly startTimeoutMs: number;
+  readonly downloadBytes: number | undefined;
+}
+
+function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan, ...ContainerPlan[]], { log, startTimeoutMs, downloadBytes }: Start): Candidate {
   const [{ image, gpu }] = plans;
-  const graphics = gpu.kind === 'cpu' ? gpu.reason : `GPU: ${gpu.reason}`;
+  const graphics = gpu.way === 'cpu' ? gpu.reason : `GPU: ${gpu.reason}`;
   return {
     driver: 'docker',
     found: `Docker on ${socket}, ${downloadBytes === 0 ? `with the image ${image}` : `which would have to pull the image ${image} (${sizeOf(downloadBytes)})`}. ${graphics}`,
     attached: false,
-    gpu: gpu.kind !== 'cpu',
+    gpu: gpu.way !== 'cpu',
     downloadBytes,
+    startTimeoutMs,
     prepare: (progress, signal) => acquireImage(docker, image, { acquiring: progress }, signal),
     start: (report, signal) => startContainer({ docker, plans, log, report, signal }),
   };
@@ -64,6 +80,10 @@ function candidate({ docker, socket }: Endpoint, plans: readonly [ContainerPlan,
 
 function sizeOf(bytes: number | undefined): string {
   return bytes === undefined ? 'its registry does not say how large it is' : `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+async function ofOllama(config: EngineConfig): Promise<Described> {
+  return { config, layout: OLLAMA_LAYOUT };
 }
 
 function notMe(reason: string): NotMe {

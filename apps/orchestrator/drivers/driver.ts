@@ -23,6 +23,8 @@ export interface Candidate {
   readonly gpu: boolean;
   /** Bytes to fetch before the first start; 0 when everything is here, undefined when not known. */
   readonly downloadBytes: number | undefined;
+  /** How long its engine may take to its first answer, where that is not what the configuration says, in milliseconds. */
+  readonly startTimeoutMs?: number;
   /**
    * Fetches what a start needs beforehand, while another engine may answer; only drivers that may have to fetch something have it.
    * @throws MeshError `engine_unavailable`; nothing half fetched is kept in the way.

@@ -29,10 +29,8 @@ const Definition = z.strictObject({
     volumes: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*:\/[^:]*$/, 'is not "volume:/path"; folders of the host are not allowed')).max(16).optional(),
     health: z
       .strictObject({
-        /** Answers 2xx once the engine serves. */
-        path: z.string().regex(/^\/[\w./-]*$/, 'is not a path').default('/api/version'),
-        /** How long the first answer may take, in seconds. */
-        timeoutSeconds: z.number().positive().max(3_600).optional(),
+        /** How long it may take from its start to its first answer on /api/version, in seconds. */
+        timeoutSeconds: z.number().positive().max(3_600),
       })
       .optional(),
   }),

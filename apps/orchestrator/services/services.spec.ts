@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { MeshError } from '#contracts';
+import { Config } from '#config';
 import { checkOut } from './checkout.js';
 import { parseDefinition } from './definition.js';
+import { applyDefinition, findService, OWN_SERVICE } from './describe.js';
 import { parseSource } from './source.js';
 
 const PLAIN = `
@@ -31,7 +33,7 @@ describe('definition', () => {
   it('env, volumes, health and ports with a host side are read', () => {
     const text = `${PLAIN.replace('[11434]', '["8080:11434", 9]')}`.replace('capabilities', '  env: {OLLAMA_DEBUG: 1}\n  volumes: ["models:/root/.ollama"]\n  health: {timeoutSeconds: 20}\ncapabilities');
     expect(parseDefinition(text, 'x').docker).toEqual({
-      image: 'ollama/ollama:latest', ports: [11434, 9], env: { OLLAMA_DEBUG: '1' }, volumes: ['models:/root/.ollama'], health: { path: '/api/version', timeoutSeconds: 20 },
+      image: 'ollama/ollama:latest', ports: [11434, 9], env: { OLLAMA_DEBUG: '1' }, volumes: ['models:/root/.ollama'], health: { timeoutSeconds: 20 },
     });
   });
 
@@ -51,6 +53,23 @@ describe('definition', () => {
     expect(error).toMatchObject({ code: 'invalid_request', message: expect.stringContaining('my.service.yml') });
     expect(error.message).toContain(reason);
     expect(error.details?.['field']).toBe(field);
+  });
+});
+
+describe('what the docker driver makes of it', () => {
+  const configured = Config.parse({ engine: { env: { OLLAMA_DEBUG: '2' } } }).engine;
+
+  it('image, port, environment, volumes and patience are the definition’s; the configuration has the last word on the environment', () => {
+    const text = PLAIN.replace('[11434]', '[8080, 9]').replace('capabilities', '  env: {OLLAMA_DEBUG: 1, A: b}\n  volumes: ["m:/root/.ollama", "cache:/cache"]\n  health: {timeoutSeconds: 20}\ncapabilities');
+    expect(applyDefinition(configured, parseDefinition(text, 'x'))).toMatchObject({
+      config: { image: 'ollama/ollama:latest', env: { OLLAMA_DEBUG: '2', A: 'b' }, volume: 'm', startTimeoutMs: 20_000 },
+      layout: { port: 8080, models: '/root/.ollama', mounts: [{ volume: 'cache', target: '/cache' }] },
+    });
+  });
+
+  it('the definition that comes with ollamesh makes what is made without one', async () => {
+    const { definition } = await findService(OWN_SERVICE, tmpdir());
+    expect(applyDefinition(configured, definition)).toEqual({ config: configured, layout: { port: 11434, models: '/root/.ollama', mounts: [] } });
   });
 });
 

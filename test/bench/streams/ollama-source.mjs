@@ -32,17 +32,20 @@ const server = createServer(async (request, response) => {
     case '/api/version': return json({ version: '0.9.9' });
     case '/api/tags': return json({ models: [MODEL] });
     case '/api/ps': return json({ models: [] });
-    case '/api/generate': return void generate(JSON.parse(Buffer.concat(chunks).toString()), response);
+    case '/api/generate': return void generate(JSON.parse(Buffer.concat(chunks).toString()), response, (text) => ({ response: text }));
+    case '/api/chat': return void generate(promptOf(JSON.parse(Buffer.concat(chunks).toString())), response, (content) => ({ message: { role: 'assistant', content } }));
     case '/bench/release': return json({ released: release() });
     case '/bench/digest': return json({ sha256: digests.get(searchParams.get('prompt')) });
     default: return void response.writeHead(404).end('404 page not found');
   }
 });
 
-function generate({ prompt, options = {} }, response) {
+const promptOf = ({ messages, ...body }) => ({ ...body, prompt: messages.at(-1).content });
+
+function generate({ prompt, options = {} }, response, said) {
   if (live.size >= Number(values.streams)) return void response.writeHead(503).end(JSON.stringify({ error: 'server busy, please try again' }));
   const { num_predict: tokens = 100, tokens_per_second: rate = 100, token_text: pad = '', hold_at: holdAt = -1 } = options;
-  const stream = { prompt, response, tokens, rate, pad, holdAt, sent: 0, held: false, startedAt: machineNow(), startedFrom: 0, hash: createHash('sha256') };
+  const stream = { prompt, response, said, tokens, rate, pad, holdAt, sent: 0, held: false, startedAt: machineNow(), startedFrom: 0, hash: createHash('sha256') };
   response.socket.setNoDelay(true);
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.flushHeaders();
@@ -75,14 +78,14 @@ async function pour(stream) {
 }
 
 function emit(stream) {
-  const { response, prompt } = stream;
+  const { response, prompt, said } = stream;
   const text = tokenText(stream.sent++, stream.pad);
   stream.hash.update(text);
-  response.write(`${JSON.stringify({ model: MODEL.name, response: text, done: false })}\n`);
+  response.write(`${JSON.stringify({ model: MODEL.name, ...said(text), done: false })}\n`);
   if (stream.sent === stream.tokens) {
     digests.set(prompt, stream.hash.digest('hex'));
     live.delete(stream);
-    response.end(`${JSON.stringify({ model: MODEL.name, response: '', done: true, done_reason: 'stop', eval_count: stream.tokens })}\n`);
+    response.end(`${JSON.stringify({ model: MODEL.name, ...said(''), done: true, done_reason: 'stop', eval_count: stream.tokens })}\n`);
   } else {
     hold(stream);
   }

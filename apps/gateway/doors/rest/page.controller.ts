@@ -2,9 +2,9 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Controller, Get, Param, Res } from '@nestjs/common';
+import { Controller, Get, Param, Req, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import { MeshError } from '#contracts';
 import { packageRoot } from '#package-root';
 
@@ -14,7 +14,7 @@ const PAGE = join(packageRoot(), 'apps/gateway/page');
 /** Literal lists: nothing else can be asked for. */
 const OWN_FILES = [
   'page.js', 'page.css', 'icon.svg',
-  'answer-view.js', 'api.js', 'chat.js', 'clipboard.js', 'composer.js', 'dom.js', 'follow-end.js', 'format.js', 'markdown.js',
+  'answer-view.js', 'api.js', 'chat.js', 'clipboard.js', 'composer.js', 'dom.js', 'event-stream.js', 'follow-end.js', 'format.js', 'key.js', 'markdown.js',
   'mesh-state.js', 'models.js', 'pulls.js', 'share.js', 'stream-state.js', 'streams.js', 'watch.js',
 ];
 const FILES: Record<string, () => string> = {
@@ -30,7 +30,13 @@ const CONTENT_SECURITY_POLICY =
 @Controller()
 export class PageController {
   @Get()
-  page(@Res() response: Response): void {
+  page(@Req() request: Request, @Res() response: Response): void {
+    // Clients of Ollama look here whether it runs; browsers ask for HTML by name.
+    response.vary('Accept');
+    if (!request.get('accept')?.includes('text/html')) {
+      response.type('text/plain').send('Ollama is running');
+      return;
+    }
     response.setHeader('content-security-policy', CONTENT_SECURITY_POLICY);
     response.setHeader('x-content-type-options', 'nosniff');
     response.setHeader('referrer-policy', 'no-referrer');

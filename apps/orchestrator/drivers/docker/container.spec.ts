@@ -2,10 +2,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { Config, type ConfigInput } from '#config';
 import { type ContainerPlan, planContainers, referenceOf } from './container.js';
-import type { DeviceAccess } from './gpu-candidates.js';
+import type { DeviceAccess } from '#contracts';
 
-function plan(engine: ConfigInput['engine'] = {}, node = 'desk', access: DeviceAccess = {}, imageVariant = ''): ContainerPlan {
-  const [only] = planContainers(Config.parse({ engine }).engine, node, [{ kind: 'cpu', reason: 'No GPU.', imageVariant, access }]);
+function plan(engine: ConfigInput['engine'] = {}, node = 'desk', access: DeviceAccess = {}, imageVariant: '' | 'rocm' = ''): ContainerPlan {
+  const [only] = planContainers(Config.parse({ engine }).engine, node, [{ way: 'cpu', reason: 'No GPU.', imageVariant, access, gpus: [] }]);
   if (!only) throw new Error('There is a plan for each candidate.');
   return only;
 }
@@ -44,7 +44,7 @@ describe('container', () => {
   });
 
   it('hash: devices make another container, a longer start time-out does not', () => {
-    expect(plan({}, 'desk', { DeviceRequests: [{ Count: -1, Capabilities: [['gpu']] }] }).hash).not.toBe(plan().hash);
+    expect(plan({}, 'desk', { DeviceRequests: [{ Driver: '', Count: -1, Capabilities: [['gpu']] }] }).hash).not.toBe(plan().hash);
     expect(plan({ startTimeoutMs: 1, keepRunning: true }).hash).toBe(plan().hash);
   });
 

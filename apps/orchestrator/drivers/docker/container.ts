@@ -2,10 +2,21 @@
 import { createHash } from 'node:crypto';
 import type { EngineConfig } from '#config';
 import type Docker from 'dockerode';
-import { type GpuCandidate, imageOf } from './gpu-candidates.js';
+import { type GpuCandidate, imageOf } from '#contracts';
 
-/** Port of the Ollama API inside the container. */
-export const ENGINE_PORT = '11434/tcp';
+/** How an image is laid out inside. */
+export interface ImageLayout {
+  /** Port of its Ollama API. */
+  readonly port: number;
+  /** Folder of its models. */
+  readonly models: string;
+  /** Volumes for other folders. */
+  readonly mounts: readonly { readonly volume: string; readonly target: string }[];
+}
+
+/** Ollama's own image. */
+export const OLLAMA_LAYOUT: ImageLayout = { port: 11_434, models: '/root/.ollama', mounts: [] };
+
 export const NODE_LABEL = 'dev.ollamesh.node';
 export const HASH_LABEL = 'dev.ollamesh.config-hash';
 /** What the machine offered when the container was made: with more or less than that, all ways to a GPU are tried anew. */
@@ -21,7 +32,7 @@ export interface ContainerPlan {
   readonly name: string;
   readonly image: string;
   readonly models: ModelsPlace;
-  readonly gpu: Pick<GpuCandidate, 'kind' | 'reason'>;
+  readonly gpu: Pick<GpuCandidate, 'way' | 'reason'>;
   /** Loopback port asked for; 0 leaves it to Docker. */
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -31,19 +42,20 @@ export interface ContainerPlan {
 }
 
 /** One plan for each way to a GPU, in their order. */
-export function planContainers(config: EngineConfig, node: string, candidates: readonly GpuCandidate[]): ContainerPlan[] {
+export function planContainers(config: EngineConfig, node: string, candidates: readonly GpuCandidate[], layout = OLLAMA_LAYOUT): ContainerPlan[] {
   const offer = hashOf(candidates);
-  return candidates.map((candidate) => planContainer(config, node, candidate, offer));
+  return candidates.map((candidate) => planContainer(config, node, candidate, offer, layout));
 }
 
-function planContainer(config: EngineConfig, node: string, { kind, reason, access, ...variant }: GpuCandidate, offer: string): ContainerPlan {
+function planContainer(config: EngineConfig, node: string, { way, reason, access, ...variant }: GpuCandidate, offer: string, layout: ImageLayout): ContainerPlan {
   const { image, volume, folder, port, limits } = config;
   const { env = [], ...devices } = access;
+  const enginePort = `${layout.port}/tcp`;
   const models: ModelsPlace = folder === undefined ? { volume } : { folder };
   const settings = {
     Image: referenceOf(imageOf(image, variant)),
     Env: [
-      'OLLAMA_HOST=0.0.0.0:11434',
+      `OLLAMA_HOST=0.0.0.0:${layout.port}`,
       'OLLAMA_NOPRUNE=1',
       `OLLAMA_NUM_PARALLEL=${config.parallel}`,
       `OLLAMA_KEEP_ALIVE=${config.keepAlive}`,
@@ -52,7 +64,10 @@ function planContainer(config: EngineConfig, node: string, { kind, reason, acces
     ],
     HostConfig: {
       ...devices,
-      Mounts: [{ ...('volume' in models ? { Type: 'volume' as const, Source: models.volume } : { Type: 'bind' as const, Source: models.folder }), Target: '/root/.ollama' }],
+      Mounts: [
+        { ...('volume' in models ? { Type: 'volume' as const, Source: models.volume } : { Type: 'bind' as const, Source: models.folder }), Target: layout.models },
+        ...layout.mounts.map(({ volume: source, target }) => ({ Type: 'volume' as const, Source: source, Target: target })),
+      ],
       // The orchestrator restarts it, and knows why; Docker must not do so behind its back.
       RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
@@ -61,13 +76,13 @@ function planContainer(config: EngineConfig, node: string, { kind, reason, acces
       ...(limits.cpus !== undefined && { NanoCpus: Math.round(limits.cpus * 1e9) }),
     },
   };
-  const hash = hashOf({ RECIPE, settings, port });
+  const hash = hashOf({ RECIPE, settings, port, enginePort });
   const labels = { [NODE_LABEL]: node, [HASH_LABEL]: hash, [OFFER_LABEL]: offer };
   return {
     name: `ollamesh-engine-${node}`,
     image: settings.Image,
     models,
-    gpu: { kind, reason },
+    gpu: { way, reason },
     port,
     labels,
     hash,
@@ -75,10 +90,10 @@ function planContainer(config: EngineConfig, node: string, { kind, reason, acces
       ...settings,
       name: `ollamesh-engine-${node}`,
       Labels: labels,
-      ExposedPorts: { [ENGINE_PORT]: {} },
+      ExposedPorts: { [enginePort]: {} },
       HostConfig: {
         ...settings.HostConfig,
-        PortBindings: { [ENGINE_PORT]: [{ HostIp: '127.0.0.1', HostPort: hostPort === 0 ? '' : String(hostPort) }] },
+        PortBindings: { [enginePort]: [{ HostIp: '127.0.0.1', HostPort: hostPort === 0 ? '' : String(hostPort) }] },
       },
     }),
   };
@@ -106,6 +121,7 @@ export function planOf({ Config }: Docker.ContainerInspectInfo, plans: readonly 
 
 /** The loopback URL of a running container's Ollama API, or undefined where it publishes none. */
 export function urlOf({ NetworkSettings }: Docker.ContainerInspectInfo): string | undefined {
-  const port = NetworkSettings.Ports?.[ENGINE_PORT]?.find(({ HostIp }) => HostIp === '127.0.0.1')?.HostPort;
+  // Only the API's port is ever published.
+  const port = Object.values(NetworkSettings.Ports ?? {}).flatMap((bindings) => bindings ?? []).find(({ HostIp }) => HostIp === '127.0.0.1')?.HostPort;
   return port ? `http://127.0.0.1:${port}` : undefined;
 }

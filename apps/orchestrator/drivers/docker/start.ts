@@ -75,7 +75,7 @@ async function adopt({ docker, plans, log, report, signal }: Start, existing: Do
     const url = urlOf(Running && !Paused ? existing : await bounded(() => container.inspect()));
     if (url === undefined) return undefined;
     if (Running) report.starting(`Adopting the container ${plan.name}, which runs with this configuration already.`);
-    const seen = plan.gpu.kind === 'cpu' ? undefined : await (Running ? reportSoFar(container) : gpuReport(container, url, signal));
+    const seen = plan.gpu.way === 'cpu' ? undefined : await (Running ? reportSoFar(container) : gpuReport(container, url, signal));
     return watchContainer({ docker, container, url, image: plan.image, log, gpu: gpuOf(plan, seen), discard: () => Promise.resolve() });
   } catch (thrown) {
     if (signal.aborted) throw thrown;
@@ -119,16 +119,16 @@ async function tryPlans(start: Start, existing: Docker.ContainerInspectInfo | un
       if (rival) return rival;
       if (signal.aborted || !next) throw failures.length > 0 && !signal.aborted ? allFailed(plan, failures, thrown) : thrown;
       const why = thrown instanceof MeshError ? thrown.message : gpuFailureOf(thrown);
-      failures.push(`${plan.gpu.kind}: ${why.replace(/\.$/, '')}.`);
-      report.creating(`No GPU by way of ${plan.gpu.kind}: ${why.replace(/\.$/, '')}. Trying ${next.gpu.kind === 'cpu' ? 'the CPU' : next.gpu.kind}.`);
+      failures.push(`${plan.gpu.way}: ${why.replace(/\.$/, '')}.`);
+      report.creating(`No GPU by way of ${plan.gpu.way}: ${why.replace(/\.$/, '')}. Trying ${next.gpu.way === 'cpu' ? 'the CPU' : next.gpu.way}.`);
     }
   }
   throw new RangeError('There is no plan for the engine container.');
 }
 
 function allFailed({ name, gpu }: ContainerPlan, failures: readonly string[], thrown: unknown): MeshError {
-  const last = thrown instanceof MeshError ? thrown.message : gpu.kind === 'cpu' ? wordsOf(thrown) : gpuFailureOf(thrown);
-  return unavailable(`The engine container ${name} could not be started`, new Error([...failures, `${gpu.kind}: ${last.replace(/\.$/, '')}`].join(' ')), ADVICE);
+  const last = thrown instanceof MeshError ? thrown.message : gpu.way === 'cpu' ? wordsOf(thrown) : gpuFailureOf(thrown);
+  return unavailable(`The engine container ${name} could not be started`, new Error([...failures, `${gpu.way}: ${last.replace(/\.$/, '')}`].join(' ')), ADVICE);
 }
 
 export async function acquireImage(docker: Docker, image: string, report: Pick<StartReport, 'acquiring'>, signal: AbortSignal): Promise<void> {
@@ -151,7 +151,7 @@ async function createAndStart({ docker, log, report, signal }: Start, plan: Cont
       signal.throwIfAborted();
       const url = urlOf(await bounded(() => container.inspect()));
       if (!url) throw await diedAtOnce(container, plan);
-      const seen = plan.gpu.kind === 'cpu' ? undefined : await gpuReport(container, url, signal);
+      const seen = plan.gpu.way === 'cpu' ? undefined : await gpuReport(container, url, signal);
       if (seen && !seen.gpu) throw new MeshError('engine_unavailable', seen.words);
       undo.pop();
       const discard = (): Promise<unknown> => undo.run();
@@ -168,7 +168,7 @@ async function createAndStart({ docker, log, report, signal }: Start, plan: Cont
 }
 
 function gpuOf({ gpu }: ContainerPlan, seen: GpuReport | undefined, failures: readonly string[] = []): EngineGpu {
-  if (gpu.kind === 'cpu') return { state: 'none', reason: failures.length > 0 ? `The CPU works. ${failures.join(' ')}` : gpu.reason };
+  if (gpu.way === 'cpu') return { state: 'none', reason: failures.length > 0 ? `The CPU works. ${failures.join(' ')}` : gpu.reason };
   const before = failures.length > 0 ? ` ${failures.join(' ')}` : '';
   if (seen && !seen.gpu) return { state: 'lost', reason: `${gpu.reason} But ${seen.words}.` };
   if (seen) return { state: 'verified', reason: `${seen.words}${before}` };

@@ -1,0 +1,67 @@
+/** What the engines of the mesh list, each model once and in the words of its engine, remembered for a moment: clients ask often. */
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { MeshError } from '#contracts';
+import { MeshView } from '../mesh-view.js';
+import { EnginePassage } from './ollama/engine-passage.js';
+
+/** How long a list is believed, in milliseconds; changes that pass through this gateway end it sooner. */
+const BELIEVED_MS = 1_000;
+
+/** A model as an engine lists it: more than the door's own fields. */
+export interface ListedModel {
+  readonly name: string;
+  readonly modified_at?: string;
+}
+
+@Injectable()
+export class MeshModels implements OnApplicationBootstrap {
+  readonly #passage: EnginePassage;
+  readonly #mesh: MeshView;
+  #tags: { readonly at: number; readonly models: Promise<ListedModel[]> } | undefined;
+
+  constructor(passage: EnginePassage, mesh: MeshView) {
+    this.#passage = passage;
+    this.#mesh = mesh;
+  }
+
+  onApplicationBootstrap(): void {
+    this.#mesh.listen(({ event, data }) => {
+      if (event !== 'pull' || data.status !== 'pulling') this.forget();
+    });
+  }
+
+  /** Every model there is. @throws MeshError of an engine that can't tell */
+  tags(): Promise<ListedModel[]> {
+    if (!this.#tags || performance.now() - this.#tags.at > BELIEVED_MS) {
+      const models = this.#list('/api/tags');
+      models.catch(() => this.forget());
+      this.#tags = { at: performance.now(), models };
+    }
+    return this.#tags.models;
+  }
+
+  /** Those in memory. */
+  loaded(): Promise<ListedModel[]> {
+    return this.#list('/api/ps');
+  }
+
+  /** Something has changed. */
+  forget(): void {
+    this.#tags = undefined;
+  }
+
+  async #list(path: '/api/tags' | '/api/ps'): Promise<ListedModel[]> {
+    const answers = await Promise.all((await this.#nodes()).map((node) => this.#passage.ask(node, { path, method: 'GET' })));
+    const models = new Map<string, ListedModel>();
+    for (const { status, text } of answers) {
+      if (status !== 200) throw new MeshError('engine_error', `The engine answered ${path} with status ${status}.`, { details: { status, said: text } });
+      for (const model of (JSON.parse(text) as { models: ListedModel[] | null }).models ?? []) if (!models.has(model.name)) models.set(model.name, model);
+    }
+    return [...models.values()];
+  }
+
+  async #nodes(): Promise<string[]> {
+    const nodes = (await this.#mesh.engines()).filter(({ url }) => url !== undefined).map(({ node }) => node);
+    return nodes.length > 0 ? nodes : [this.#mesh.nodeForInference()];
+  }
+}

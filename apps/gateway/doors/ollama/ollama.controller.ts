@@ -1,0 +1,104 @@
+/** Ollama's API at `/api`: what generates and what tells. management.controller.ts changes what there is. */
+import { Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Request, Response } from 'express';
+import { ApiError, modelNotFound, notPulled } from '#ollama-wire';
+import { MeshError, ModelName, parseOrThrow } from '#contracts';
+import { packageVersion } from '#runtime';
+import { MeshView } from '../../mesh-view.js';
+import { bodyText } from '../bodies.js';
+import { DoorStreams, tellModel } from '../door-streams.js';
+import { Embeddings } from '../embeddings.js';
+import { MeshModels } from '../mesh-models.js';
+import { EnginePassage } from './engine-passage.js';
+import { chatFormat, generateFormat } from './formats.js';
+import { type OllamaEmbedRequest, chatRequest, embedRequest, embeddingsRequest, generateRequest, jsonBody } from './requests.js';
+
+@ApiTags('ollama')
+@Controller('api')
+export class OllamaController {
+  constructor(
+    private readonly streams: DoorStreams,
+    private readonly embeddings: Embeddings,
+    private readonly passage: EnginePassage,
+    private readonly models: MeshModels,
+    private readonly mesh: MeshView,
+  ) {}
+
+  @Get('version')
+  @ApiOperation({ summary: "The engine's version: clients go by it" })
+  async version() {
+    const engines = await this.mesh.engines().catch(() => []);
+    return { version: engines.find(({ version }) => version !== undefined)?.version ?? packageVersion() };
+  }
+
+  @Get('tags')
+  @ApiOperation({ summary: 'The models of every engine' })
+  async tags() {
+    return { models: await this.models.tags() };
+  }
+
+  @Get('ps')
+  @ApiOperation({ summary: 'The models in memory, of every engine' })
+  async ps() {
+    return { models: await this.models.loaded() };
+  }
+
+  @Post('show')
+  @ApiOperation({ summary: "The engine's own description of a model" })
+  async show(@Req() request: Request, @Res() response: Response): Promise<void> {
+    await this.passage.relay({ path: '/api/show', method: 'POST' }, bodyText(request.body), response);
+  }
+
+  @Post('chat')
+  @ApiOperation({ summary: 'A chat, streamed as NDJSON unless stream is false' })
+  async chat(@Req() request: Request, @Res() response: Response): Promise<void> {
+    const { model, stream, generation } = chatRequest(jsonBody(bodyText(request.body)));
+    const wanted = { ...generation, model: parseOrThrow(ModelName, model) };
+    await this.streams.answer(request, response, wanted, stream, () => chatFormat(model)).catch(missing(modelNotFound(model)));
+  }
+
+  @Post('generate')
+  @ApiOperation({ summary: 'A completion, streamed as NDJSON unless stream is false' })
+  async generate(@Req() request: Request, @Res() response: Response): Promise<void> {
+    const { model, stream, generation } = generateRequest(jsonBody(bodyText(request.body)));
+    const known = ModelName.safeParse(model);
+    if (!known.success) throw modelNotFound(model); // An impossible name and an unknown one are answered alike here.
+    await this.streams.answer(request, response, { ...generation, model: known.data }, stream, () => generateFormat(model)).catch(missing(modelNotFound(model)));
+  }
+
+  @Post('embed')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Vectors of texts' })
+  async embed(@Req() request: Request, @Res({ passthrough: true }) response: Response) {
+    const wanted = embedRequest(jsonBody(bodyText(request.body)));
+    const { embeddings, totalNs, loadNs, promptTokens } = await this.#embedded(wanted, response);
+    if (wanted.input.length === 0) return { model: wanted.model, embeddings };
+    return { model: wanted.model, embeddings, total_duration: totalNs, load_duration: loadNs, prompt_eval_count: promptTokens };
+  }
+
+  @Post('embeddings')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'The vector of one text, as older clients ask for it' })
+  async oneEmbedding(@Req() request: Request, @Res({ passthrough: true }) response: Response) {
+    const { embeddings } = await this.#embedded(embeddingsRequest(jsonBody(bodyText(request.body))), response);
+    return { embedding: embeddings[0] ?? [] };
+  }
+
+  async #embedded({ model, ...wanted }: OllamaEmbedRequest, response: Response) {
+    const known = ModelName.safeParse(model);
+    if (!known.success) throw notPulled(model);
+    const left = new AbortController();
+    response.once('close', () => left.abort());
+    const embedded = await this.embeddings.embed({ ...wanted, model: known.data }, left.signal).catch(missing(notPulled(model)));
+    tellModel(response, embedded.model, embedded.node);
+    return embedded;
+  }
+}
+
+/** Ollama's words where a model is not here; they differ from path to path. */
+function missing(words: ApiError): (thrown: unknown) => never {
+  return (thrown) => {
+    throw thrown instanceof MeshError && thrown.code === 'model_not_found' ? words : thrown;
+  };
+}

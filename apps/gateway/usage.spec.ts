@@ -1,0 +1,66 @@
+/** Usage: each stream of this gateway counts once, with what its end says, and is told on the bus; others' streams don't. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type FakeGateway, openGateway } from '../../test/fakes/fake-gateway.js';
+import { FakeProducer } from '../../test/fakes/fake-producer.js';
+import { TestBus, eventually } from '../../test/fakes/test-bus.js';
+import type { Bus } from '#bus';
+import { InferenceUsed, type Usage as Used } from '#contracts';
+import { Usage } from './usage.js';
+
+let net: TestBus;
+let manager: Bus;
+let producer: FakeProducer;
+let here: FakeGateway;
+let usage: Usage;
+const told: Used[] = [];
+
+beforeEach(async () => {
+  net = await TestBus.start();
+  manager = await net.connect('model-manager');
+  producer = new FakeProducer(manager);
+  manager.subscribe(InferenceUsed, (used) => void told.push(used), {});
+  await manager.flush();
+  here = openGateway(await net.connect('gateway'));
+  usage = new Usage(here.bus, here.relays);
+  usage.onApplicationBootstrap();
+});
+afterEach(async () => {
+  told.length = 0;
+  await here.sessions.sayFarewell();
+  await here.relays.sayFarewell();
+  await net.close();
+});
+
+async function ended(counters: Record<string, number>): Promise<string> {
+  const { id } = await here.relays.start({ prompt: 'x' });
+  producer.stream(id).say({ kind: 'token', text: 'a' }, { kind: 'done', finishReason: 'stop', counters });
+  return id;
+}
+
+describe('usage', () => {
+  it('streams: summed per model, and each told once with its amounts', async () => {
+    const id = await ended({ prompt_eval_count: 5, eval_count: 3, total_duration: 2e6, load_duration: 1e6 });
+    await eventually(() => told.length === 1);
+    await ended({ prompt_eval_count: 1, eval_count: 1 });
+    await eventually(() => told.length === 2);
+    expect(told[0]).toEqual({ streamId: id, kind: 'generation', model: 'tiny:latest', node: 'local', promptTokens: 5, answerTokens: 3, totalMs: 2, loadMs: 1, costUsd: 0 });
+    expect(usage.totals.models).toEqual([{ model: 'tiny:latest', requests: 2, promptTokens: 6, answerTokens: 4, totalMs: 2, loadMs: 1, costUsd: 0 }]);
+  });
+
+  it('a stream that was asked of another gateway counts there', async () => {
+    const stream = producer.stream('AAAAAAAAAAAAAAAAAAAAAAAA');
+    stream.say({ kind: 'token', text: 'a' });
+    await manager.flush();
+    const viewer = await here.watch(stream.id);
+    stream.say({ kind: 'done', finishReason: 'stop', counters: { eval_count: 9 } });
+    await eventually(() => viewer.ended);
+    expect(usage.totals.models).toEqual([]);
+  });
+
+  it('a stream that failed is a request without amounts', async () => {
+    const { id } = await here.relays.start({ prompt: 'x' });
+    producer.stream(id).say({ kind: 'error', error: { code: 'engine_eof', message: 'gone', retryable: true } });
+    await eventually(() => told.length === 1);
+    expect(usage.totals.models).toEqual([{ model: 'tiny:latest', requests: 1, promptTokens: 0, answerTokens: 0, totalMs: 0, loadMs: 0, costUsd: 0 }]);
+  });
+});

@@ -1,0 +1,34 @@
+/** What a request took of an engine. */
+import { z } from 'zod';
+import { event } from './define.js';
+import { StreamId } from './streams.js';
+
+const amounts = {
+  promptTokens: z.number().nonnegative(),
+  answerTokens: z.number().nonnegative(),
+  /** As the engine measured it, in milliseconds: all of it, and what loading the model took of it. */
+  totalMs: z.number().nonnegative(),
+  loadMs: z.number().nonnegative(),
+  /** 0 for an engine of the mesh's own. */
+  costUsd: z.number().nonnegative(),
+};
+
+export const Usage = z.object({
+  /** None for vectors, which are no stream. */
+  streamId: StreamId.optional(),
+  kind: z.enum(['generation', 'embedding']),
+  model: z.string(),
+  node: z.string(),
+  ...amounts,
+});
+export type Usage = z.infer<typeof Usage>;
+
+/** Said once by the gateway that was asked, when a request has ended; one that failed or was cancelled may have no amounts. */
+export const InferenceUsed = event('inference.used', Usage, { scope: 'mesh' });
+
+export const UsageTotals = z.object({
+  /** ISO 8601; a gateway counts from its start, what was asked of itself. */
+  since: z.iso.datetime(),
+  models: z.array(z.object({ model: z.string(), requests: z.number(), ...amounts })),
+});
+export type UsageTotals = z.infer<typeof UsageTotals>;
