@@ -8,6 +8,8 @@ import type { View } from './view/start-up-view.js';
 
 export interface FoundMesh {
   readonly client: GatewayClient;
+  /** The data folder of a mesh of this user's; undefined for one that was named. */
+  readonly dataDir: string | undefined;
   /** Lets go of it: stops it if it was started for this command. */
   release(): Promise<void>;
 }
@@ -19,16 +21,17 @@ export interface FindOptions extends SharedOptions {
 
 /** The mesh that runs, or undefined. @throws MeshError `unavailable` when a named one does not answer. */
 export async function findRunningMesh(options: FindOptions): Promise<GatewayClient | undefined> {
-  const named = options.url ?? environment()['OLLAMESH_URL'];
+  const { OLLAMESH_URL, OLLAMESH_API_KEY } = environment();
+  const named = options.url ?? OLLAMESH_URL;
   if (named) {
-    const client = new GatewayClient(named.replace(/\/+$/, ''));
+    const client = new GatewayClient(named.replace(/\/+$/, ''), OLLAMESH_API_KEY || undefined);
     if (await client.answers()) return client;
     throw new MeshError('unavailable', `No ollamesh gateway answers at ${named}.`);
   }
   const { config } = await loadSettings(options);
   const run = await readRunFile(config.dataDir);
   if (!run) return undefined;
-  const client = new GatewayClient(run.url);
+  const client = new GatewayClient(run.url, run.operatorToken);
   return (await client.answers()) ? client : undefined;
 }
 
@@ -38,24 +41,33 @@ export async function findRunningMesh(options: FindOptions): Promise<GatewayClie
  */
 export async function findOrLaunchMesh(options: FindOptions, view: View): Promise<FoundMesh> {
   const running = await findRunningMesh(options);
-  if (running) return { client: running, release: async () => undefined };
+  const named = options.url ?? environment()['OLLAMESH_URL'];
+  if (running && named) return { client: running, dataDir: undefined, release: async () => undefined };
+  const loaded = await loadSettings(options);
+  const { dataDir } = loaded.config;
+  if (running) return { client: running, dataDir, release: async () => undefined };
   const { launchMesh } = await import('./launch.js'); // Loads every app; a command that finds a mesh needs none of them.
-  const mesh = await launchMesh({ loaded: await loadSettings(options), view, logFormat: 'line' });
-  return { client: new GatewayClient(mesh.url), release: () => mesh.close() };
+  const mesh = await launchMesh({ loaded, view, logFormat: 'line' });
+  return { client: new GatewayClient(mesh.url, mesh.operatorToken), dataDir, release: () => mesh.close() };
 }
 
-/** Waits until an engine answers; models may still be missing. @throws MeshError `engine_unavailable` when it failed, or stays away. */
-export async function engineAnswering(client: GatewayClient, timeoutMs: number): Promise<string> {
+/**
+ * Waits until an engine answers; models may still be missing.
+ * @throws MeshError `engine_unavailable` when it failed, or stays away; `unauthorized`, `forbidden`
+ */
+export async function engineAnswering(client: GatewayClient, timeoutMs: number): Promise<void> {
   const until = performance.now() + timeoutMs;
   let last = 'it has not said anything yet';
   while (performance.now() < until) {
     try {
       for (const { state, reason, url } of await client.engines()) {
-        if (url !== undefined) return url;
+        if (url !== undefined) return;
         last = `it is ${state}: ${reason}`;
       }
     } catch (thrown) {
-      last = MeshError.from(thrown).message;
+      const { code, message } = MeshError.from(thrown);
+      if (code === 'unauthorized' || code === 'forbidden') throw thrown; // Waiting brings no key.
+      last = message;
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -5,6 +5,7 @@ import { Agent, type Response, fetch } from 'undici';
 import { z } from 'zod';
 import {
   Benchmark,
+  CacheStats,
   type CreateStream,
   CreatedStream,
   Delta,
@@ -39,8 +40,18 @@ export type StreamEvent =
   | { event: 'failed'; data: Failed };
 
 export class GatewayClient {
-  /** @param url base URL of the gateway, without a trailing slash */
-  constructor(readonly url: string) {}
+  readonly #key: Record<string, string>;
+
+  /**
+   * @param url base URL of the gateway, without a trailing slash
+   * @param key an API key, or the operator's token
+   */
+  constructor(
+    readonly url: string,
+    key?: string,
+  ) {
+    this.#key = key === undefined ? {} : { 'x-api-key': key }; // `Authorization` is for the tokens of streams.
+  }
 
   /** True when an ollamesh gateway answers there. */
   async answers(): Promise<boolean> {
@@ -51,6 +62,13 @@ export class GatewayClient {
     } catch {
       return false; // Nobody there.
     }
+  }
+
+  /** True when the gateway lets this client in, with its key or without one. */
+  async isLetIn(): Promise<boolean> {
+    const response = await this.#fetch('GET', '/models', undefined);
+    await response.body?.cancel();
+    return response.status !== 401 && response.status !== 429;
   }
 
   async models(): Promise<Model[]> {
@@ -71,6 +89,15 @@ export class GatewayClient {
 
   async cancelPull(model: string): Promise<PullProgress> {
     return this.#call('DELETE', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
+  }
+
+  async cacheStats(): Promise<CacheStats> {
+    return this.#call('GET', '/cache', undefined, CacheStats);
+  }
+
+  async clearCache(): Promise<void> {
+    const response = await this.#fetch('DELETE', '/cache', undefined);
+    if (!response.ok) throw await errorOf(response);
   }
 
   async pullStatus(model: string): Promise<PullProgress> {
@@ -132,7 +159,7 @@ export class GatewayClient {
     const response = await fetch(`${this.url}/streams/${id}`, {
       dispatcher: DISPATCHER,
       signal,
-      headers: { accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': after }) },
+      headers: { ...this.#key, accept: 'text/event-stream', ...(after !== undefined && { 'last-event-id': after }) },
     });
     if (!response.ok) throw await errorOf(response);
     const arrived: EventSourceMessage[] = [];
@@ -159,7 +186,7 @@ export class GatewayClient {
         dispatcher: DISPATCHER,
         method,
         signal: AbortSignal.timeout(timeoutMs),
-        headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+        headers: { ...this.#key, ...headers, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
       });
     } catch (cause) {

@@ -13,6 +13,8 @@ import type { View } from './view/start-up-view.js';
 
 export interface LaunchedMesh {
   readonly url: string;
+  /** What this user shows to be its operator. */
+  readonly operatorToken: string;
   /** Settles when the engine answers and has its models; rejects when it failed for good. */
   readonly ready: Promise<void>;
   close(): Promise<void>;
@@ -65,7 +67,7 @@ export async function launchMesh({ loaded: source, view, logFormat }: LaunchOpti
     await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString(), operatorToken });
     const ready = readiness.reached.then(async () => {
       await Promise.race([hardware, sleep(HARDWARE_PATIENCE_MS, undefined, { ref: false })]);
-      const models = await new GatewayClient(mesh.url).models();
+      const models = await new GatewayClient(mesh.url, operatorToken).models();
       const model = config.models.default ?? config.models.required[0] ?? models[0]?.name;
       view.tell({ what: 'ready', url: mesh.url, models, model, afterMs: performance.now() });
     });
@@ -75,7 +77,7 @@ export async function launchMesh({ loaded: source, view, logFormat }: LaunchOpti
       await listener?.close();
       await mesh.close();
     };
-    return { url: mesh.url, ready, close: once(close) };
+    return { url: mesh.url, operatorToken, ready, close: once(close) };
   } catch (thrown) {
     await listener?.close();
     throw thrown;

@@ -4,10 +4,12 @@ import { Command } from 'commander';
 import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
 import { benchCommand } from './commands/bench.js';
+import { cacheCommand } from './commands/cache.js';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
+import { keysCommand } from './commands/keys.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { nodeCommand } from './commands/node.js';
 import { servicesCommand } from './commands/services.js';
@@ -26,6 +28,8 @@ const program = new Command('ollamesh')
   .addCommand(statusCommand())
   .addCommand(servicesCommand())
   .addCommand(gpuCommand())
+  .addCommand(keysCommand())
+  .addCommand(cacheCommand())
   .addCommand(doctorCommand())
   .addCommand(devCommand())
   .addCommand(nodeCommand())

@@ -1,8 +1,8 @@
 /** Composes the apps in one process, each with its own connection to the bus: the one place that may import apps. */
-import { connectBus, type Bus } from '#bus';
-import type { LoadedConfig } from '#config';
+import { type Bus, type Tracer, connectBus } from '#bus';
+import { type LoadedConfig, environment } from '#config';
 import type { AppName } from '#contracts';
-import { type ConfigFile, Logger, type RunningApp, type Runtime, once, packageVersion, startMicroservice } from '#runtime';
+import { type ConfigFile, Logger, type RunningApp, type Runtime, once, openTracer, packageVersion, startMicroservice } from '#runtime';
 import { type BusServer, provideBus } from './bus-server.js';
 import { GpuAgentModule } from '../gpu-agent/app.module.js';
 import { startGateway } from '../gateway/start.js';
@@ -63,7 +63,9 @@ async function startApps<Last>(config: LoadedConfig, observer: MeshObserver, con
     await observer.bus(server);
     const start: Start = async (app, launch) => {
       const logger = observer.log(app);
-      const bus = await connect(server, app, config, logger);
+      const tracer = await openTracer({ app, node: config.node, version: packageVersion(), env: environment(), log: logger });
+      if (tracer) closing.push(() => tracer.close());
+      const bus = await connect(server, app, config, { logger, tracer });
       closing.push(() => bus.close());
       const running = await launch({ bus, config, configFile, logger });
       closing.push(() => running.close());
@@ -79,6 +81,6 @@ async function startApps<Last>(config: LoadedConfig, observer: MeshObserver, con
   }
 }
 
-function connect({ url, access, broker }: BusServer, app: AppName, { node, bus }: LoadedConfig, log: Logger): Promise<Bus> {
-  return connectBus({ url, ...access, broker, app, node, root: bus.root, log });
+function connect({ url, access, broker }: BusServer, app: AppName, { node, bus }: LoadedConfig, { logger, tracer }: { logger: Logger; tracer: Tracer | undefined }): Promise<Bus> {
+  return connectBus({ url, ...access, broker, app, node, root: bus.root, log: logger, tracer });
 }

@@ -19,6 +19,7 @@ export function withMeshOptions(command: Command): Command {
     .addOption(new Option('-c, --config <file>', 'config file (default: ollamesh.config.* in this folder)'))
     .addOption(new Option('--engine <driver>', 'which engine to use').choices(['auto', 'docker', 'native', 'external', 'embedded']))
     .addOption(new Option('--engine-url <url>', 'an Ollama that runs already'))
+    .addOption(new Option('--host <address>', 'where the gateway listens; beyond 127.0.0.1 it takes an API key (ollamesh keys create)'))
     .addOption(new Option('--port <port>', 'port of the gateway; the next free one if taken (default: 11435)'))
     .addOption(new Option('--node <name>', "this machine's name on the bus"))
     .addOption(new Option('--log-level <level>', 'how much is logged on standard error').choices(['fatal', 'error', 'warn', 'info', 'debug', 'trace']));
@@ -29,6 +30,7 @@ export function loadSettings(options: SharedOptions): Promise<ConfigLoaded> {
   const flags: Flag[] = [
     { name: '--engine', path: 'engine.driver', value: options.engine },
     { name: '--engine-url', path: 'engine.url', value: options.engineUrl },
+    { name: '--host', path: 'gateway.host', value: options.host },
     { name: '--port', path: 'gateway.port', value: options.port },
     { name: '--node', path: 'node', value: options.node },
     { name: '--log-level', path: 'log.level', value: options.logLevel },

@@ -4,11 +4,12 @@ import type { ErrorCode, MeshError } from '#contracts';
 interface OverHttp {
   readonly status: number;
   /** OpenAI's word for this kind of error. */
-  readonly openaiType: 'invalid_request_error' | 'permission_error' | 'rate_limit_error' | 'api_error';
+  readonly openaiType: 'invalid_request_error' | 'authentication_error' | 'permission_error' | 'rate_limit_error' | 'api_error';
 }
 
 const TABLE: Readonly<Record<ErrorCode, OverHttp>> = {
   invalid_request: { status: 400, openaiType: 'invalid_request_error' },
+  unauthorized: { status: 401, openaiType: 'authentication_error' },
   forbidden: { status: 403, openaiType: 'permission_error' },
   not_found: { status: 404, openaiType: 'invalid_request_error' },
   model_not_found: { status: 404, openaiType: 'invalid_request_error' },

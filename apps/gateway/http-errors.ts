@@ -7,6 +7,27 @@ import { Logger } from '#runtime';
 import { isOllamaPath, sendOllamaError } from './doors/ollama/errors.js';
 import { isOpenAiPath, sendOpenAiError } from './doors/openai/errors.js';
 import { retryAfterMs, statusOf } from './error-table.js';
+import { knownCallerOf } from './guard/caller.js';
+import { loggedPath } from './guard/logged-path.js';
+import type { SecurityLog } from './guard/security-log.js';
+
+/** Answers with `error`, in the shape of the door that was asked, whether or not that has seen the request. An answer that has begun is cut. */
+export function sendError({ path }: Request, response: Response, error: ApiError | MeshError): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  if (error instanceof MeshError && error.code === 'unauthorized') response.setHeader('www-authenticate', 'Bearer realm="ollamesh"');
+  if (isOllamaPath(path)) sendOllamaError(response, error);
+  else if (isOpenAiPath(path)) sendOpenAiError(response, error);
+  else sendOurs(response, MeshError.from(error));
+}
+
+function sendOurs(response: Response, error: MeshError): void {
+  const waitMs = retryAfterMs(error);
+  if (waitMs !== undefined && error.details?.['retryAfterMs'] !== undefined) response.setHeader('retry-after', Math.max(1, Math.ceil(waitMs / 1_000)));
+  response.status(statusOf(error.code)).json({ error: error.toJSON() });
+}
 
 @Catch()
 export class HttpErrorFilter implements ExceptionFilter {
@@ -14,28 +35,33 @@ export class HttpErrorFilter implements ExceptionFilter {
     private readonly logger: Logger,
     /** Largest request body, told to whoever exceeds it. */
     private readonly bodyBytes: number,
+    private readonly security: SecurityLog,
   ) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
+    const request = http.getRequest<Request>();
     const error = thrown instanceof ApiError ? thrown : typed(thrown, this.bodyBytes);
-    if (error instanceof MeshError && error.code === 'internal') this.logger.error(thrown);
-    sendError(http.getRequest<Request>(), http.getResponse<Response>(), error);
+    if (error instanceof MeshError && error.code === 'internal') {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      this.logger.event('error', error.message, { requestId: request.headers['x-request-id'], stack });
+    }
+    if (error instanceof MeshError && error.code === 'forbidden') this.#report(request, error); // Somebody tries tokens of streams or sessions.
+    sendError(request, http.getResponse<Response>(), error);
   }
-}
 
-/** Answers with `error` in the shape of the door that was asked; an answer that has begun is cut. */
-export function sendError({ path }: Request, response: Response, error: MeshError | ApiError): void {
-  if (response.headersSent || response.destroyed) response.destroy();
-  else if (isOllamaPath(path)) sendOllamaError(response, error);
-  else if (isOpenAiPath(path)) sendOpenAiError(response, error);
-  else sendOurError(response, MeshError.from(error));
-}
-
-function sendOurError(response: Response, error: MeshError): void {
-  const waitMs = retryAfterMs(error);
-  if (waitMs !== undefined && error.details?.['retryAfterMs'] !== undefined) response.setHeader('retry-after', Math.ceil(waitMs / 1_000));
-  response.status(statusOf(error.code)).json({ error: error.toJSON() });
+  #report(request: Request, { message }: MeshError): void {
+    const caller = knownCallerOf(request);
+    const { method, path, headers } = request;
+    this.security.report('forbidden', {
+      caller: caller?.id ?? 'unknown',
+      address: caller?.address ?? '',
+      reason: message,
+      method,
+      path: loggedPath(path),
+      requestId: String(headers['x-request-id'] ?? ''),
+    });
+  }
 }
 
 function typed(thrown: unknown, bodyBytes: number): MeshError {

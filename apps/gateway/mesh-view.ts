@@ -23,6 +23,7 @@ export class MeshView implements OnApplicationBootstrap {
   /** Pulls that have not ended, by node and model. */
   readonly #pulls = new Map<string, PullProgress>();
   readonly #pullNodes = new Map<string, string>();
+  readonly #overhearing = new Set<(news: MeshNews) => void>();
   readonly #listeners = new Set<(news: MeshNews) => void>();
   #lease: NodeJS.Timeout | undefined;
 
@@ -41,7 +42,7 @@ export class MeshView implements OnApplicationBootstrap {
     if (news.event === 'engine') remember(this.#engines, news.data);
     if (news.event === 'hardware') remember(this.#hardware, news.data);
     if (news.event === 'pull') this.#takePull(news.data);
-    for (const listener of this.#listeners) listener(news);
+    for (const listener of [...this.#overhearing, ...this.#listeners]) listener(news);
   }
 
   /** Every node's engine; asks this node's orchestrator when none has been heard of. */
@@ -78,6 +79,11 @@ export class MeshView implements OnApplicationBootstrap {
     const [oldest] = this.#pullNodes.keys();
     if (this.#pullNodes.size > MAX_PULLS && oldest !== undefined) this.#pullNodes.delete(oldest);
     if (pull.status === 'pulling' && this.#pulls.size < MAX_PULLS) this.#pulls.set(key, pull);
+  }
+
+  /** For what this gateway itself makes of news: unlike a listener's, it has no machine looked at more often. */
+  overhear(listener: (news: MeshNews) => void): void {
+    this.#overhearing.add(listener);
   }
 
   /** @returns the end of listening */

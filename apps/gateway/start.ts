@@ -1,7 +1,6 @@
 /** Starts the gateway: its module on HTTP and the bus, Socket.IO on the same port, guards in front of everything. */
 import 'reflect-metadata';
 import type { Server as HttpServer, IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -10,18 +9,23 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { Server } from 'socket.io';
 import type { z } from 'zod';
 import { BusTransport, type Storage } from '#bus';
-import type { GatewayConfig } from '#config';
 import { MeshError, describeIssues } from '#contracts';
 import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
 import { readBodies } from './doors/bodies.js';
-import { nameRequest } from './doors/openai/openai.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
 import { SocketIoPulls } from './doors/socketio/socketio-pulls.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
+import { Admission } from './guard/admission.js';
+import { cameOf, httpGuard } from './guard/http-guard.js';
+import { loggedPath } from './guard/logged-path.js';
+import { OpenConnections } from './guard/open-connections.js';
+import { SecurityLog } from './guard/security-log.js';
 import { handshakeGuard, isAllowed, siteGuard } from './guard/site-guard.js';
+import { guardSockets, mayConnect } from './guard/socket-guard.js';
 import { HttpErrorFilter } from './http-errors.js';
 import { listenOnFreePort } from './listen.js';
+import { HttpObserver } from './observe/http-observer.js';
 import { Relays } from './relay/relays.js';
 import { Sessions } from './sessions/sessions.js';
 import { STORAGE } from './storage.js';
@@ -41,22 +45,23 @@ export interface RunningGateway extends RunningApp {
 
 export async function startGateway(runtime: Runtime, version: string): Promise<RunningGateway> {
   const { config, logger, bus } = runtime;
-  refuseOpenNetwork(config.gateway);
   const app = await NestFactory.create<NestExpressApplication>(withRuntime(GatewayModule, runtime), {
     bodyParser: false,
     logger,
     abortOnError: false,
   });
   app.disable('x-powered-by');
-  app.use(siteGuard);
+  const [admission, connections, security] = [app.get(Admission), app.get(OpenConnections), app.get(SecurityLog)];
+  app.use(app.get(HttpObserver).handler);
+  app.use(siteGuard(config.gateway, (request) => reportForeign(request, admission, security)));
   app.use((_request: unknown, response: { setHeader(name: string, value: string): void }, next: () => void) => {
     response.setHeader('x-ollamesh', version); // Marks ours, so that no gateway takes another for an engine.
     next();
   });
-  app.use('/v1', nameRequest);
+  app.use(httpGuard(admission, connections, security));
   readBodies(app, config.gateway.limits.bodyBytes);
   app.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
-  app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes));
+  app.useGlobalFilters(new HttpErrorFilter(logger, config.gateway.limits.bodyBytes, security));
   documentApi(app, version);
   app.connectMicroservice<MicroserviceOptions>({ strategy: new BusTransport(bus) });
   await app.startAllMicroservices();
@@ -66,10 +71,11 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   const io: MeshServer = new Server(server, {
     serveClient: false,
     maxHttpBufferSize: MAX_SOCKET_MESSAGE_BYTES,
-    allowRequest: (request, decide) => decide(null, isAllowed(request)),
-    cors: (request, decide) => decide(null, { origin: isAllowed(request as IncomingMessage) }),
+    allowRequest: (request, decide) => decide(null, isAllowed(request, config.gateway) && mayConnect(request, admission)),
+    cors: (request, decide) => decide(null, { origin: isAllowed(request as IncomingMessage, config.gateway) }),
   });
-  io.engine.use(handshakeGuard);
+  io.engine.use(handshakeGuard(config.gateway));
+  guardSockets(io, admission, connections, security);
   app.get(SocketIoDoor).open(io);
   app.get(SocketIoPulls).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
@@ -87,14 +93,11 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   return { context: app, url: `http://${browsable(config.gateway.host)}:${port}`, port, keeps: app.get<Storage>(STORAGE).reason, close: once(close) };
 }
 
-/** Beyond loopback there are no anonymous users. @throws MeshError `invalid_request` */
-function refuseOpenNetwork({ host, trustedNetwork }: GatewayConfig): void {
-  if (trustedNetwork || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return;
-  throw new MeshError(
-    'invalid_request',
-    `The gateway would listen on ${host}, where anyone who can reach it could use it: this version has no API keys yet. ` +
-      'Keep gateway.host on 127.0.0.1 and put an authenticating proxy in front, or, on a network where everyone may, set gateway.trustedNetwork to true.',
-  );
+function reportForeign(request: IncomingMessage, admission: Admission, log: SecurityLog): void {
+  const { host, origin } = request.headers;
+  const address = admission.addressOf(cameOf(request));
+  const path = loggedPath(new URL(request.url ?? '/', 'http://gateway').pathname);
+  log.report('foreign_site', { caller: `address:${address}`, address, reason: `Host ${host}, Origin ${origin}`, method: request.method ?? '', path });
 }
 
 function documentApi(app: NestExpressApplication, version: string): void {

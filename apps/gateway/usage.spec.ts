@@ -26,12 +26,13 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   told.length = 0;
+  await here.sessions.sayFarewell();
   await here.relays.sayFarewell();
   await net.close();
 });
 
 async function ended(counters: Record<string, number>): Promise<string> {
-  const { id } = await here.relays.create({ prompt: 'x' });
+  const { id } = await here.relays.start({ prompt: 'x' });
   producer.stream(id).say({ kind: 'token', text: 'a' }, { kind: 'done', finishReason: 'stop', counters });
   return id;
 }
@@ -57,7 +58,7 @@ describe('usage', () => {
   });
 
   it('a stream that failed is a request without amounts', async () => {
-    const { id } = await here.relays.create({ prompt: 'x' });
+    const { id } = await here.relays.start({ prompt: 'x' });
     producer.stream(id).say({ kind: 'error', error: { code: 'engine_eof', message: 'gone', retryable: true } });
     await eventually(() => told.length === 1);
     expect(usage.totals.models).toEqual([{ model: 'tiny:latest', requests: 1, promptTokens: 0, answerTokens: 0, totalMs: 0, loadMs: 0, costUsd: 0 }]);

@@ -11,6 +11,7 @@ import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseO
 import type { z } from 'zod';
 import type { BusConnection, BusMessage } from './connection.js';
 import type { Storage } from './storage/bucket.js';
+import { type Tracer, childTraceparent } from './trace.js';
 import { deadlineOf, decodePayload, encodePayload, failureHeaders, failureOf, isFailure, requestHeaders, traceparentOf } from './wire.js';
 
 /** Where a call or event goes: `node` is this node unless said, `id` is a stream's. */
@@ -44,6 +45,8 @@ export interface BusStats {
   /** Event handlers that threw. */
   failedHandlers: number;
   reconnects: number;
+  /** Requests served, by the rpc's name, of which there are as many as contracts has. */
+  readonly served: Record<string, { answered: number; failed: number; seconds: number }>;
 }
 
 /** Told what the bus has to say to a person running it. */
@@ -57,10 +60,13 @@ export interface BusOptions {
   readonly log: BusLog;
   /** Finds out where on this bus, or beside it, what must last is kept. */
   readonly openStorage: () => Promise<Storage>;
+  /** Records calls and what is served; without one, trace contexts are passed on all the same. */
+  readonly tracer?: Tracer | undefined;
 }
 
 export class Bus {
-  readonly stats: BusStats = { invalidMessages: 0, failedHandlers: 0, reconnects: 0 };
+  readonly stats: BusStats = { invalidMessages: 0, failedHandlers: 0, reconnects: 0, served: {} };
+  readonly tracer: Tracer | undefined;
   readonly #connection: BusConnection;
   readonly #root: string;
   readonly #openStorage: () => Promise<Storage>;
@@ -78,8 +84,9 @@ export class Bus {
     readonly app: AppName,
     /** This machine's name on the bus. */
     readonly node: string,
-    { root, log, openStorage }: BusOptions,
+    { root, log, openStorage, tracer }: BusOptions,
   ) {
+    this.tracer = tracer;
     this.#connection = connection;
     this.#openStorage = openStorage;
     this.#root = root;
@@ -114,6 +121,18 @@ export class Bus {
    * `cancelled`; `payload_too_large` when the request exceeds what the server takes; `internal` for an answer that makes no sense.
    */
   async call<R extends Rpc>(rpc: R, request: z.input<R['request']>, options: CallOptions = {}): Promise<z.output<R['reply']>> {
+    const span = this.tracer?.start(`call ${rpc.name}`, 'client', options.traceparent, { 'rpc.system': 'nats', 'rpc.method': rpc.name, 'server.app': rpc.app });
+    try {
+      const reply = await this.#call(rpc, request, { ...options, traceparent: span?.traceparent ?? childTraceparent(options.traceparent) });
+      span?.end();
+      return reply;
+    } catch (thrown) {
+      span?.end(MeshError.from(thrown).code);
+      throw thrown;
+    }
+  }
+
+  async #call<R extends Rpc>(rpc: R, request: z.input<R['request']>, options: CallOptions & { traceparent: string }): Promise<z.output<R['reply']>> {
     const deadlineMs = options.deadlineMs ?? rpc.deadlineMs;
     const message = await this.#request(rpc, encodeRequest(request), deadlineMs, options);
     try {
@@ -172,11 +191,18 @@ export class Bus {
         this.#respond(message, MeshError.from(thrown));
         return;
       }
+      const traceparent = traceparentOf(message.headers);
+      const span = this.tracer?.start(`serve ${rpc.name}`, 'server', traceparent, { 'rpc.system': 'nats', 'rpc.method': rpc.name });
+      const since = performance.now();
       try {
         const signal = AbortSignal.timeout(deadlineOf(message.headers, rpc.deadlineMs));
-        this.#respond(message, await handler(request, { signal, traceparent: traceparentOf(message.headers) }));
+        this.#respond(message, await handler(request, { signal, traceparent: span?.traceparent ?? traceparent }));
+        this.#served(rpc, 'answered', since);
+        span?.end();
       } catch (thrown) {
         const error = MeshError.from(thrown);
+        this.#served(rpc, 'failed', since);
+        span?.end(error.code);
         if (error.code === 'internal') this.#log.warn(`${this.app}: ${rpc.name} failed: ${error.message}`);
         this.#respond(message, error);
       }
@@ -229,7 +255,7 @@ export class Bus {
     return subjectOf(message, { root: this.#root, node: this.node, ...target });
   }
 
-  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions): Promise<BusMessage> {
+  async #request(rpc: Rpc, payload: Uint8Array, deadlineMs: number, { signal, traceparent, ...target }: CallOptions & { traceparent: string }): Promise<BusMessage> {
     if (signal?.aborted) throw new MeshError('cancelled', 'The caller stopped waiting.', { cause: signal.reason });
     this.#sendOutgoing();
     const headers = requestHeaders(deadlineMs, traceparent);
@@ -296,6 +322,12 @@ export class Bus {
     };
     this.#subscriptions.add(received);
     return received;
+  }
+
+  #served({ name }: Rpc, outcome: 'answered' | 'failed', since: number): void {
+    const served = (this.stats.served[name] ??= { answered: 0, failed: 0, seconds: 0 });
+    served[outcome]++;
+    served.seconds += (performance.now() - since) / 1_000;
   }
 
   #refuse(subject: string, thrown: unknown): void {

@@ -7,6 +7,7 @@ import { type AppName, MeshError } from '#contracts';
 import { Bus, type BusLog } from './bus.js';
 import { LocalConnection } from './local-connection.js';
 import { memoryStorage, openStorage } from './storage/open-storage.js';
+import type { Tracer } from './trace.js';
 
 /** What a server wants to see before it lets somebody in. Files are read at each connection, so that renewed ones count. */
 export interface BusAccess {
@@ -28,6 +29,7 @@ export interface ConnectOptions extends BusAccess {
   /** First token of every subject. */
   readonly root: string;
   readonly log: BusLog;
+  readonly tracer?: Tracer | undefined;
   /** How long the first connection may take, in milliseconds. */
   readonly timeoutMs?: number;
 }
@@ -36,10 +38,10 @@ export interface ConnectOptions extends BusAccess {
  * Connects to the bus.
  * @throws MeshError `unavailable` that names the server when it can't be reached or refuses the token.
  */
-export async function connectBus({ url, broker, app, node, root, log, timeoutMs = 10_000, ...access }: ConnectOptions): Promise<Bus> {
+export async function connectBus({ url, broker, app, node, root, log, tracer, timeoutMs = 10_000, ...access }: ConnectOptions): Promise<Bus> {
   if (broker) {
     const local = new LocalConnection((onClosed) => broker.join(onClosed));
-    return new Bus(local, app, node, { root, log, openStorage: async () => memoryStorage(local.info.max_payload) });
+    return new Bus(local, app, node, { root, log, tracer, openStorage: async () => memoryStorage(local.info.max_payload) });
   }
   try {
     const connection = await connect({
@@ -52,7 +54,7 @@ export async function connectBus({ url, broker, app, node, root, log, timeoutMs 
       pingInterval: 20_000,
       ...shown(access, url),
     });
-    return new Bus(connection, app, node, { root, log, openStorage: () => openStorage(connection, root) });
+    return new Bus(connection, app, node, { root, log, tracer, openStorage: () => openStorage(connection, root) });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MeshError('unavailable', `The bus at ${url} can't be used: ${reason}. Is a NATS server running there, and is what it wants to see (token, password, credentials, certificates) right?`, {

@@ -1,7 +1,6 @@
 /** How a message looks on NATS: its JSON as it is, in bytes; deadline, trace and failure in headers. */
 import { type MsgHdrs, headers } from '@nats-io/transport-node';
 import { ErrorBody, MeshError } from '#contracts';
-import { childTraceparent } from './trace.js';
 
 /** Milliseconds that the caller still waits when it sends. */
 const DEADLINE = 'ollamesh-deadline-ms';
@@ -21,11 +20,11 @@ export function decodePayload(bytes: Uint8Array): unknown {
   return bytes.length === 0 ? {} : JSON.parse(decoder.decode(bytes));
 }
 
-/** @param traceparent the trace on whose behalf the call is made */
-export function requestHeaders(deadlineMs: number, traceparent: string | undefined): MsgHdrs {
+/** @param traceparent of the call itself */
+export function requestHeaders(deadlineMs: number, traceparent: string): MsgHdrs {
   const hdrs = headers();
   hdrs.set(DEADLINE, String(deadlineMs));
-  hdrs.set(TRACEPARENT, childTraceparent(traceparent));
+  hdrs.set(TRACEPARENT, traceparent);
   return hdrs;
 }
 

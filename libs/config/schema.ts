@@ -1,5 +1,5 @@
 /** The one schema of ollamesh's configuration; the loader fills it from file, environment and flags. */
-import { InferenceOptions, ModelName, PullPolicy, isSubjectToken } from '#contracts';
+import { ConfiguredKey, InferenceOptions, ModelName, PullPolicy, isSubjectToken } from '#contracts';
 import { z } from 'zod';
 
 const NO_DURATION = 'is neither a duration such as "5m" nor a number of seconds';
@@ -124,12 +124,32 @@ const GatewaySection = z.strictObject({
   /** The next free port is taken, and said, if this one is in use. */
   port: Port.default(11_435),
   /**
-   * Allows a `host` beyond loopback: whatever can reach that address is trusted, such as a container network that is
-   * published on loopback only. The Host and Origin guards stay.
+   * Allows a `host` beyond loopback without any API key: whatever can reach that address is trusted, such as a container
+   * network that is published on loopback only. The Host and Origin guards stay, and where there are keys they are asked for.
    */
   trustedNetwork: z.boolean().default(false),
+  /** API keys beside those that `ollamesh keys` keeps in the data folder, as hashes: `ollamesh keys create --print` makes one. */
+  keys: z.array(ConfiguredKey).default([]),
+  /** Names by which clients may call this gateway (their `Host`), beside addresses, localhost, `*.local` and `*.internal`. */
+  allowedHosts: z.array(z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i, 'is not a host name')).default([]),
+  /** Origins of other sites whose pages may use this gateway, such as https://app.example.com. */
+  allowedOrigins: z.array(z.url({ protocol: /^https?$/, error: 'is not an origin such as https://app.example.com' }).transform((url) => url.replace(/\/+$/, ''))).default([]),
+  /** Addresses or ranges (10.0.0.0/8) of proxies whose X-Forwarded-For says who asks. Nobody else's is believed. */
+  trustedProxies: z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'is neither an IP address nor a range such as 10.0.0.0/8')).default([]),
   /** Whoever sends it as bearer token may cancel any stream. `ollamesh up` makes one and notes it in the run file. */
   operatorToken: z.string().min(16, 'must have 16 characters at least').optional(),
+  /** Answers that were given before are given again, at once: to requests that always get the same (temperature 0, or a seed), or that ask for it. */
+  cache: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      /** Memory for answers, in bytes; the least recently used go first. */
+      maxBytes: z.int().min(64 * 1024).default(64 * 1024 * 1024),
+      /** How long an answer is kept, in milliseconds. */
+      ttlMs: z.int().positive().default(3_600_000),
+      /** One key's answers are given to others as well. False: each key (or address) has its own. */
+      shared: z.boolean().default(false),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       /** Largest request body, in bytes. */
@@ -157,6 +177,21 @@ const GatewaySection = z.strictObject({
       viewerBufferBytes: z.int().positive().default(1024 * 1024),
       /** How long a viewer may stay behind before it is disconnected, in milliseconds. */
       viewerStallMs: z.int().positive().default(30_000),
+      /** Requests a minute of one API key, or of one address without one; as many at once after a quiet minute. */
+      requestsPerMinute: z.int().positive().default(3_000),
+      /** Of these, requests that make a model work. */
+      inferencesPerMinute: z.int().positive().default(300),
+      /** Tokens a minute that such requests may take, prompts included; counted when an answer ends. No limit if not set. */
+      tokensPerMinute: z.int().positive().optional(),
+      /** Answers that run at once for one key or address. */
+      concurrentStreams: z.int().positive().default(64),
+      /** Counts this machine's own user as well, who asks from loopback without a key. */
+      limitLoopback: z.boolean().default(false),
+      /** Text of one request's messages, prompt and system prompt, in bytes. */
+      promptBytes: z.int().positive().default(4 * 1024 * 1024),
+      /** Images of one request, and bytes of one image. */
+      images: z.int().nonnegative().default(16),
+      imageBytes: z.int().positive().default(10 * 1024 * 1024),
     })
     .prefault({}),
 });
@@ -180,6 +215,14 @@ const BusSection = z.strictObject({
   root: SubjectToken.default('ollamesh'),
 });
 
+/** Of apps that run as processes of their own; the gateway tells its metrics at its own address. */
+const MetricsSection = z.strictObject({
+  /** Port of /metrics, /health and /ready; none if not set, 0 lets the system pick one. */
+  port: Port.optional(),
+  /** Whoever can reach it may read: there are no keys here. */
+  host: z.string().min(1).default('127.0.0.1'),
+});
+
 const LogSection = z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn') });
 
 export const Config = z.strictObject({
@@ -191,6 +234,7 @@ export const Config = z.strictObject({
   models: ModelsSection.prefault({}),
   gateway: GatewaySection.prefault({}),
   bus: BusSection.prefault({}),
+  metrics: MetricsSection.prefault({}),
   log: LogSection.prefault({}),
 });
 

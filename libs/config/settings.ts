@@ -48,7 +48,9 @@ function readerOf(schema: z.core.$ZodType): (text: string) => unknown {
   if (schema instanceof z.ZodString || schema instanceof z.ZodEnum || schema instanceof z.ZodURL) return (text) => text;
   if (schema instanceof z.ZodUnion) return schema.options.some((option) => unwrap(option) instanceof z.ZodNumber) ? readNumber : (text) => text;
   if (schema instanceof z.ZodArray) {
-    const readItem = readerOf(unwrap(schema.element));
+    const element = unwrap(schema.element);
+    if (element instanceof z.ZodObject) return readJson;
+    const readItem = readerOf(element);
     return (text) => text.split(',').map((item) => item.trim()).filter((item) => item !== '').map(readItem);
   }
   // Anything with structure of its own, such as a record, is written as JSON.

@@ -15,8 +15,8 @@ export interface VariablesRead {
 /** Shorter names for settings that also have their derived one; that one wins where both are set. */
 const SHORT_FORMS: Readonly<Record<string, string>> = { OLLAMESH_ENGINE: 'engine.driver', OLLAMESH_MODELS: 'models.required' };
 
-/** Variables that other parts of ollamesh read: clients find their gateway by OLLAMESH_URL. */
-const NOT_OURS = new Set(['OLLAMESH_URL']);
+/** Variables that other parts of ollamesh read: clients find their gateway by OLLAMESH_URL and show it OLLAMESH_API_KEY. */
+const NOT_OURS = new Set(['OLLAMESH_URL', 'OLLAMESH_API_KEY']);
 
 /**
  * Reads the variables that concern ollamesh; an empty one counts as unset. An unknown OLLAMESH_* variable is a problem,

@@ -4,6 +4,7 @@ import { z } from 'zod';
 /** Every code, with whether the same request may succeed when tried again. */
 const RETRYABLE = {
   invalid_request: false,
+  unauthorized: false,
   forbidden: false,
   not_found: false,
   model_not_found: false,

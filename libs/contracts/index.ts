@@ -1,5 +1,6 @@
 /** Every message that crosses a boundary: subjects, schemas, types, error codes. */
 export * from './benchmark.js';
+export * from './cache.js';
 export * from './define.js';
 export * from './embedded-engine.js';
 export * from './engine-exchange.js';
@@ -8,6 +9,7 @@ export * from './errors.js';
 export * from './finished-stream.js';
 export * from './hardware.js';
 export * from './inference.js';
+export * from './keys.js';
 export * from './model-name.js';
 export * from './models.js';
 export * from './nodes.js';

@@ -22,6 +22,16 @@ export class Logger implements LoggerService {
     );
   }
 
+  /** True where a line of that level would be written; for what costs something to find out. */
+  isWritten(level: LogLevel): boolean {
+    return this.#pino.isLevelEnabled(level);
+  }
+
+  /** What happened, with its facts: fields of their own in JSON, behind the message for people. */
+  event(level: LogLevel, message: string, facts: object): void {
+    this.#pino[level](facts, message);
+  }
+
   log(message: unknown, ...context: unknown[]): void {
     this.#pino.debug({ context: contextOf(context) }, textOf(message)); // Nest's own start-up chatter
   }
@@ -55,7 +65,11 @@ function contextOf(context: unknown[]): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
+/** What pino writes beside the facts of an event; Nest's `context` says nothing to a person. */
+const NO_FACTS = new Set(['level', 'time', 'app', 'msg', 'context']);
+
 function readable(line: string): string {
-  const { level, app, msg } = JSON.parse(line) as { level: string; app: string; msg: string };
-  return `${level.toUpperCase()} ${app}: ${msg}\n`;
+  const { level, app, msg, ...rest } = JSON.parse(line) as { level: string; app: string; msg: string } & Record<string, unknown>;
+  const facts = Object.entries(rest).flatMap(([name, value]) => (NO_FACTS.has(name) ? [] : [` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`]));
+  return `${level.toUpperCase()} ${app}: ${msg}${facts.join('')}\n`;
 }

@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { Bus, BusTransport, MeshErrorFilter } from '#bus';
 import type { ConfigLoaded, LoadedConfig } from '#config';
+import { AppMetrics } from './app-metrics.js';
 import { Logger } from './logger.js';
 
 /** Injection token of the validated configuration. */
@@ -45,13 +46,14 @@ export interface RunningApp {
 @Module({})
 class RuntimeModule {}
 
-/** The app's module with the runtime's three providers in reach of all of it. */
+/** The app's module with what the runtime provides in reach of all of it. */
 export function withRuntime(appModule: Type, { bus, config, configFile, logger }: Runtime): DynamicModule {
   const providers = [
     { provide: Bus, useValue: bus },
     { provide: CONFIG, useValue: config },
     { provide: CONFIG_FILE, useValue: configFile ?? null },
     { provide: Logger, useValue: logger },
+    { provide: AppMetrics, useValue: new AppMetrics(bus) },
   ];
   return { module: RuntimeModule, global: true, imports: [appModule], providers, exports: providers };
 }

@@ -3,6 +3,7 @@
 const BENCHES = {
   startup: () => import('./startup.mjs'),
   relay: () => import('./relay.mjs'),
+  cache: () => import('./cache.mjs'),
   broker: () => import('./broker.mjs'),
   hardware: () => import('./hardware.mjs'),
   'embedded-engine': () => import('./embedded-engine.mjs'),

@@ -1,5 +1,6 @@
 /** The page in a real browser against a real mesh: with the built-in engine, and with a slow one that misbehaves on request. */
 /// <reference lib="dom" />
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
@@ -66,6 +67,32 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     const complaints = pages.flatMap((one) => one.complaints).filter((complaint) => !expected?.test(complaint));
     expected = undefined;
     expect(complaints).toEqual([]);
+  });
+
+  describe('where API keys are asked for', () => {
+    const key = 'a-key-for-this-page';
+    let mesh: RunningMesh;
+    beforeAll(async () => {
+      mesh = await startMesh({ OLLAMESH_GATEWAY_KEYS: JSON.stringify([{ name: 'page', hash: createHash('sha256').update(key).digest('hex') }]) });
+    }, 90_000);
+    afterAll(() => mesh?.stop());
+
+    it('key: is asked for once and kept; who was sent a link to watch needs none', async () => {
+      expected = /401/; // The browser's own complaint.
+      const page = await open(mesh.url);
+      const field = page.getByLabel('Yours, from whoever runs it');
+      await field.fill('wrong');
+      await page.getByRole('button', { name: 'Use it' }).click();
+      await page.locator('#key-problem', { hasText: 'not one of this gateway' }).waitFor({ timeout: WAIT_MS });
+      await field.fill(key);
+      await page.getByRole('button', { name: 'Use it' }).click();
+      await page.locator('#engine-word', { hasText: /^ready$/ }).waitFor({ timeout: WAIT_MS });
+      await ask(page, 'Tell me a short story.');
+      await ended(page);
+      const guest = await open(await watchLink(page));
+      await guest.locator('#watch-answer .prose', { hasText: guideAnswers.get('Tell me a short story.')!.slice(0, 20) }).waitFor({ timeout: WAIT_MS });
+      expect(await guest.locator('#key-box').isVisible()).toBe(false);
+    });
   });
 
   describe('with the built-in engine', () => {

@@ -13,6 +13,9 @@ import { type MeshProcess, startMesh } from '../support/mesh-process.js';
 export const QUESTION = 'What is NATS?';
 export const ANSWER = /^NATS is a small and fast messaging system/;
 
+/** Every request goes to the engine, though another client asked the same. */
+const NO_CACHE = { OLLAMESH_GATEWAY_CACHE_ENABLED: 'false' };
+
 export class Meshes {
   #real: { mesh: MeshProcess; engine: EngineChild; store: string } | undefined;
   #played: { mesh: MeshProcess; engine: FakeOllama } | undefined;
@@ -21,10 +24,10 @@ export class Meshes {
     const store = await mkdtemp(join(tmpdir(), 'ollamesh-clients-'));
     await new RecordedModels(store).write();
     const engine = await startEngine([], store);
-    this.#real = { engine, store, mesh: await startMesh({ env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: engine.url } }) };
+    this.#real = { engine, store, mesh: await startMesh({ env: { ...NO_CACHE, OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: engine.url } }) };
     const fake = await FakeOllama.start();
     fake.models = ['tinytools:latest'];
-    this.#played = { engine: fake, mesh: await startMesh({ env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: fake.url } }) };
+    this.#played = { engine: fake, mesh: await startMesh({ env: { ...NO_CACHE, OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: fake.url } }) };
   }
 
   async stop(): Promise<void> {

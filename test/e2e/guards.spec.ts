@@ -13,7 +13,8 @@ import { type Recording, recordings } from '../support/wire-recording.js';
 /** Ollama's paths, as this gateway has them. */
 const OURS: Readonly<Record<string, string>> = { '/api/tags': '/models', '/api/chat': '/streams', '/api/version': '/health', '/api/delete': '/models' };
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
-const PATHS = ['/', '/streams', '/streams/AAAAAAAAAAAAAAAAAAAAAA', '/models', '/models/pull', '/events', '/health', '/docs', '/nosuch'];
+const PATHS = ['/', '/streams', '/streams/AAAAAAAAAAAAAAAAAAAAAA', '/models', '/models/pull', '/events', '/health', '/docs', '/nosuch', '/cache', '/metrics', '/sessions',
+  '/v1/models', '/v1/chat/completions', '/api/tags', '/api/chat', '/ai/chat', '/ai/chat/x/stream'];
 const FOREIGN: Record<string, Record<string, string>> = {
   'a foreign Origin': { origin: 'https://example.com' },
   'a null Origin': { origin: 'null' },

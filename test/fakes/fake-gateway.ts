@@ -1,14 +1,20 @@
 /** The relays of one gateway on a bus of their own, with a producer to drive and viewers to watch, without any door. */
 import { FinishedStreams } from '../../apps/gateway/relay/finished-streams.js';
+import { KnownAnswers } from '../../apps/gateway/cache/known-answers.js';
+import { ModelDigests } from '../../apps/gateway/cache/model-digests.js';
+import { ResponseCache } from '../../apps/gateway/cache/response-cache.js';
+import { Intake } from '../../apps/gateway/intake.js';
 import { MeshView } from '../../apps/gateway/mesh-view.js';
+import { Generations } from '../../apps/gateway/observe/generations.js';
 import { type RelayTimings, Relays } from '../../apps/gateway/relay/relays.js';
 import { SessionRecords } from '../../apps/gateway/sessions/session-records.js';
+import { SessionAnswers } from '../../apps/gateway/sessions/session-answers.js';
 import { Sessions } from '../../apps/gateway/sessions/sessions.js';
 import { MemoryBucket } from '../../libs/bus/storage/memory-bucket.js';
 import type { Bucket, Bus } from '#bus';
 import { Config, type ConfigInput } from '#config';
 import { type Head, StreamBeat } from '#contracts';
-import { Logger } from '#runtime';
+import { AppMetrics, Logger } from '#runtime';
 import { parsePosition } from '#streams';
 import { FakeTransport, FakeViewer } from './fake-viewer.js';
 
@@ -20,6 +26,7 @@ export const STILL: RelayTimings = { tickMs: NEVER_MS, producerLostMs: NEVER_MS,
 
 export interface FakeGateway {
   readonly bus: Bus;
+  readonly intake: Intake;
   readonly relays: Relays;
   readonly sessions: Sessions;
   readonly transport: FakeTransport;
@@ -42,14 +49,18 @@ export interface FakeGatewayOptions {
 export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGateway {
   const { limits = {}, timings = STILL, kept = new FinishedStreams(undefined, 0, { warn: () => undefined }), sessionsIn = sessionBucket() } = options;
   const config = Config.parse({ gateway: { limits } });
-  const relays = new Relays(bus, new MeshView(bus), config, kept, { ...STILL, ...timings });
-  const sessions = new Sessions(bus, relays, new SessionRecords(sessionsIn), config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
+  const mesh = new MeshView(bus);
+  const relays = new Relays(bus, mesh, config, kept, { ...STILL, ...timings });
+  const intake = new Intake(relays, new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
+  const records = new SessionRecords(sessionsIn);
+  const sessions = new Sessions(bus, new SessionAnswers(bus, relays, intake, records, config), records, config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
   sessions.onApplicationBootstrap();
   relays.onApplicationBootstrap();
   bus.subscribe(StreamBeat, ({ heads }: { heads: Record<string, Head> }) => relays.beat(heads));
   const transport = new FakeTransport();
   return {
     bus,
+    intake,
     relays,
     sessions,
     transport,

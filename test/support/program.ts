@@ -10,7 +10,7 @@ export const ROOT = new URL('../../', import.meta.url).pathname;
 export const CLI = `${ROOT}dist/apps/cli/main.js`;
 
 /** What a parent may have set that would change how our programs behave. */
-const CHANGES_US = /^(OLLAMESH_.*|NATS_URL|OLLAMA_HOST|OLLAMA_MODELS|NODE_OPTIONS|NODE_V8_COVERAGE|FORCE_COLOR|NO_COLOR|JEST_WORKER_ID)$/;
+const CHANGES_US = /^(OLLAMESH_.*|OTEL_.*|NATS_URL|OLLAMA_HOST|OLLAMA_MODELS|NODE_OPTIONS|NODE_V8_COVERAGE|FORCE_COLOR|NO_COLOR|JEST_WORKER_ID)$/;
 
 export interface Exit {
   readonly code: number | null;

@@ -9,9 +9,9 @@ export interface Created {
   readonly model: string;
 }
 
-/** @throws when it is refused */
+/** A stream that is generated, though somebody asked the same before. @throws when it is refused */
 export async function createStream(url: string, request: object): Promise<Created> {
-  const answer = await ask(`${url}/streams`, { body: request });
+  const answer = await ask(`${url}/streams`, { headers: { 'x-ollamesh-cache': 'off' }, body: request });
   expect({ status: answer.status, text: answer.text }).toMatchObject({ status: 201 });
   return answer.json<Created>();
 }

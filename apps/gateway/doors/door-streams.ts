@@ -7,8 +7,10 @@ import type { Request, Response } from 'express';
 import type { Config } from '#config';
 import type { CreatedStream, StreamRequest } from '#contracts';
 import { CONFIG } from '#runtime';
+import { Intake } from '../intake.js';
 import { Relays } from '../relay/relays.js';
 import type { StreamRelay } from '../relay/stream-relay.js';
+import { CACHE_HEADER, askerOf } from './rest/asker.js';
 import { DoorAnswer, type DoorFormat } from './door-answer.js';
 
 /**
@@ -22,6 +24,7 @@ export class DoorStreams {
   readonly #bufferBytes: number;
 
   constructor(
+    private readonly intake: Intake,
     private readonly relays: Relays,
     @Inject(CONFIG) config: Config,
   ) {
@@ -35,7 +38,7 @@ export class DoorStreams {
    * @throws MeshError what went wrong before the first byte
    */
   async answer(request: Request, response: Response, wanted: StreamRequest, stream: boolean, format: (created: CreatedStream) => DoorFormat): Promise<void> {
-    const created = await this.create(request, wanted, GONE_GATEWAY_MS);
+    const created = await this.create(request, response, wanted, GONE_GATEWAY_MS);
     await this.show(response, created.id, format(created), stream, () => void this.relays.abandon(created.id, created.ownerToken));
   }
 
@@ -44,9 +47,12 @@ export class DoorStreams {
    * @param unwatchedGraceMs how long that is, unless it is what it is everywhere
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then
    */
-  create(request: Request, wanted: StreamRequest, unwatchedGraceMs?: number): Promise<CreatedStream> {
+  async create(request: Request, response: Response, wanted: StreamRequest, unwatchedGraceMs?: number): Promise<CreatedStream> {
     this.relays.refuseIfCrowded();
-    return this.relays.create({ ...wanted, whenUnwatched: 'cancel' }, { traceparent: request.get('traceparent'), client: request.socket.remoteAddress, ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) });
+    const asker = { ...askerOf(request), ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) };
+    const { cache, ...created } = await this.intake.create({ ...wanted, whenUnwatched: 'cancel' }, asker);
+    response.setHeader(CACHE_HEADER, cache);
+    return created;
   }
 
   /**

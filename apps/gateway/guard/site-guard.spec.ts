@@ -50,7 +50,7 @@ describe('guard', () => {
   let url: string;
 
   beforeAll(async () => {
-    const app = express().use(siteGuard);
+    const app = express().use(siteGuard({ allowedHosts: ['llm.example.com'], allowedOrigins: ['https://app.example.com'] }));
     app.all('/thing', (_request, response) => void response.json({ secret: 1 }));
     server = createServer(app);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -17,10 +17,26 @@ export class TokenBucket {
 
   /** True when it may happen now; then it counts. */
   take(now: number): boolean {
-    this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.at) * this.perSecond) / 1_000);
-    this.at = now;
-    if (this.#tokens < 1) return false;
+    if (this.left(now) < 1) return false;
     this.#tokens--;
     return true;
+  }
+
+  /** Counts what has happened already, be it more than there was left: nothing may happen then until the debt is paid. */
+  charge(now: number, times: number): void {
+    this.left(now);
+    this.#tokens -= times;
+  }
+
+  /** How often it may happen at once; negative in debt. */
+  left(now: number): number {
+    this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.at) * this.perSecond) / 1_000);
+    this.at = now;
+    return this.#tokens;
+  }
+
+  /** Milliseconds until so many are left, at most the burst. */
+  waitMs(now: number, wanted = 1): number {
+    return Math.max(0, ((Math.min(wanted, this.burst) - this.left(now)) * 1_000) / this.perSecond);
   }
 }

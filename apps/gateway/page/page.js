@@ -2,6 +2,8 @@
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
 import { find, make } from './dom.js';
+import { followEvents } from './event-stream.js';
+import { takeKeys } from './key.js';
 import { MeshState } from './mesh-state.js';
 import { Models } from './models.js';
 import { Pulls } from './pulls.js';
@@ -38,21 +40,25 @@ function drawChat() {
 }
 
 function listenToMesh() {
-  const news = new EventSource('/events');
-  const on = (event, take) => news.addEventListener(event, ({ data }) => take(JSON.parse(data)));
   const known = new Map();
-  on('engine', (engine) => {
-    mesh.takeEngine(engine);
-    const now = `${engine.state} ${JSON.stringify(engine.models)}`;
-    if (known.get(engine.node) !== now) void models.refresh(); // An engine that comes or goes brings or takes its models.
-    known.set(engine.node, now);
-  });
-  on('hardware', (hardware) => mesh.takeHardware(hardware));
-  on('pull', (progress) => pulls.take(progress));
-  news.addEventListener('open', () => {
-    void models.refresh();
-    void pulls.catchUp();
-  });
+  const takers = {
+    engine: (engine) => {
+      mesh.takeEngine(engine);
+      const now = `${engine.state} ${JSON.stringify(engine.models)}`;
+      if (known.get(engine.node) !== now) void models.refresh(); // An engine that comes or goes brings or takes its models.
+      known.set(engine.node, now);
+    },
+    hardware: (hardware) => mesh.takeHardware(hardware),
+    pull: (progress) => pulls.take(progress),
+  };
+  void followEvents(
+    '/events',
+    (event, data) => takers[event]?.(data),
+    () => {
+      void models.refresh();
+      void pulls.catchUp();
+    },
+  );
 }
 
 let routed;
@@ -88,5 +94,6 @@ document.addEventListener('click', (event) => {
 });
 addEventListener('popstate', route);
 
+takeKeys();
 route();
 listenToMesh();

@@ -1,5 +1,6 @@
 /** The page's one Socket.IO connection: starts, joins and cancels streams, and joins the live ones again after a break. */
 import { io } from './socket.io.js';
+import { askForKey, storedKey } from './key.js';
 import { newStream, withDelta, withDone, withFailure, withSnapshot } from './stream-state.js';
 
 const ANSWER_MS = 20_000;
@@ -16,7 +17,7 @@ export class Streams {
 
   /** @param {(connected: boolean) => void} onConnection told of every change */
   constructor(onConnection) {
-    this.#socket = io();
+    this.#socket = io({ auth: (give) => give({ key: storedKey() }) });
     this.#socket.on('connect', () => {
       onConnection(true);
       for (const id of this.#watched.keys()) this.#join(id);
@@ -26,7 +27,10 @@ export class Streams {
       // Cut by the server, for falling behind: the library reconnects by itself after every other reason only.
       if (reason === 'io server disconnect') this.#socket.connect();
     });
-    this.#socket.on('connect_error', () => onConnection(false));
+    this.#socket.on('connect_error', (error) => {
+      onConnection(false);
+      if (error.data?.code === 'unauthorized') askForKey(error.data.message);
+    });
     this.#on('snapshot', withSnapshot);
     this.#on('delta', withDelta);
     this.#on('done', withDone);
@@ -96,8 +100,10 @@ export class Streams {
     return new Promise((resolve, reject) => {
       this.#socket.timeout(ANSWER_MS).emit(event, request, (failure, reply) => {
         if (failure) reject(NO_ANSWER);
-        else if (!reply.ok) reject(reply.error);
-        else {
+        else if (!reply.ok) {
+          if (reply.error.code === 'unauthorized') askForKey(reply.error.message);
+          reject(reply.error);
+        } else {
           taken(reply);
           resolve(reply);
         }

@@ -48,7 +48,7 @@ async function failure(promise: Promise<unknown>): Promise<MeshError> {
 
 /** A stream that ended at `gateway` and that its producer has forgotten. */
 async function finished({ relays }: FakeGateway, last = DONE): Promise<FakeStream & { position: string; ownerToken: string }> {
-  const { id, ownerToken } = await relays.create({ prompt: 'x' });
+  const { id, ownerToken } = await relays.start({ prompt: 'x' });
   const stream = producer.stream(id);
   stream.say({ kind: 'thinking', text: 'hm' }, token('one '), token('🙂'), token('two'), last);
   const relay = await relays.get(id);
@@ -72,7 +72,7 @@ describe('finished streams', () => {
     const relay = await there.relays.get(stream.id);
     expect(relay.isTerminal({ epoch: 1, seq: 5 })).toBe(true);
     expect(relay.view()).toMatchObject({ model: 'tiny:latest', done: { finishReason: 'stop' }, position: stream.position });
-    await there.relays.cancel(stream.id, stream.ownerToken); // It has ended: nothing changes, nothing is thrown.
+    await there.relays.cancel(stream.id, { ownerToken: stream.ownerToken }); // It has ended: nothing changes, nothing is thrown.
     expect(there.relays.counts).toEqual({ live: 0, finished: 1 });
   });
 
@@ -85,7 +85,7 @@ describe('finished streams', () => {
 
   it('once: of two gateways that hear the end one writes it', async () => {
     const [here, there] = [await open(), await open()];
-    const { id } = await here.relays.create({ prompt: 'x' });
+    const { id } = await here.relays.start({ prompt: 'x' });
     const viewers = [await here.watch(id), await there.watch(id)];
     producer.stream(id).say(token('a'), DONE);
     await eventually(() => viewers.every(({ ended }) => ended));

@@ -37,7 +37,7 @@ async function open(options: Parameters<typeof openGateway>[1] = {}): Promise<Fa
 
 /** A stream that this gateway created. */
 async function start({ relays }: FakeGateway): Promise<FakeStream> {
-  const { id } = await relays.create({ prompt: 'x' });
+  const { id } = await relays.start({ prompt: 'x' });
   return producer.stream(id);
 }
 
@@ -170,7 +170,7 @@ describe('relay', () => {
 describe('abandoned by whoever asked', () => {
   it('its producer is told to end it, unless somebody watches; the token is the owner’s', async () => {
     const gateway = await open();
-    const { id, ownerToken } = await gateway.relays.create({ prompt: 'x' });
+    const { id, ownerToken } = await gateway.relays.start({ prompt: 'x' });
     const stream = producer.stream(id);
     const viewer = await gateway.watch(id);
     await gateway.relays.abandon(id, ownerToken);
@@ -182,7 +182,7 @@ describe('abandoned by whoever asked', () => {
 
   it('nothing is asked of a stream that has ended, or that nobody knows', async () => {
     const gateway = await open();
-    const { id, ownerToken } = await gateway.relays.create({ prompt: 'x' });
+    const { id, ownerToken } = await gateway.relays.start({ prompt: 'x' });
     const stream = producer.stream(id);
     stream.say(DONE);
     await eventually(() => gateway.relays.counts.finished === 1);
@@ -230,7 +230,7 @@ describe('producer lost', () => {
     const lost = new FakeProducer(producerOfOwn);
     const gatewayBus = await own.connect('gateway');
     const gateway = openGateway(gatewayBus, { timings });
-    const { id } = await gateway.relays.create({ prompt: 'x' });
+    const { id } = await gateway.relays.start({ prompt: 'x' });
     const viewer = await gateway.watch(id);
     lost.stream(id).say(token('half'));
     await eventually(() => viewer.text === 'half');
@@ -473,7 +473,7 @@ describe('limits', () => {
   it('room: none is made when every stream lives', async () => {
     const gateway = await open({ limits: { streams: 1 } });
     const stream = await start(gateway);
-    expect(await failure(gateway.relays.create({ prompt: 'x' }))).toMatchObject({ code: 'unavailable', retryable: true });
+    expect(await failure(gateway.relays.start({ prompt: 'x' }))).toMatchObject({ code: 'unavailable', retryable: true });
     stream.say(DONE);
     await eventually(() => gateway.relays.counts.finished === 1);
     await start(gateway);
@@ -539,7 +539,7 @@ describe('limits', () => {
   it('create: one that fails leaves nothing', async () => {
     const gateway = await open();
     producer.refuseWith = new MeshError('model_not_found', 'No such model.');
-    expect((await failure(gateway.relays.create({ prompt: 'x' }))).code).toBe('model_not_found');
+    expect((await failure(gateway.relays.start({ prompt: 'x' }))).code).toBe('model_not_found');
     expect(gateway.relays.counts).toEqual({ live: 0, finished: 0 });
     expect(gateway.relays.viewers).toBe(0);
   });
@@ -660,7 +660,7 @@ describe('another gateway', () => {
     expect(viewer).toMatchObject({ disconnected: true, terminals: [] });
     expect(here.relays.viewers).toBe(0);
     expect(await failure(here.relays.get(stream.id))).toMatchObject({ code: 'unavailable', retryable: true });
-    expect(await failure(here.relays.create({ prompt: 'x' }))).toMatchObject({ code: 'unavailable' });
+    expect(await failure(here.relays.start({ prompt: 'x' }))).toMatchObject({ code: 'unavailable' });
     stream.say(token('two'), DONE);
     const back = await there.watch(stream.id, viewer.position);
     await eventually(() => back.ended);

@@ -1,16 +1,17 @@
 /** Every stream this gateway knows: created here, taken over late from the bus, kept for a while after its end. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreatedStream, type Head, InferenceStart, MeshError, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
+import { type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
 import { isWorthAnotherNode } from '#placement';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
 import type { z } from 'zod';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
+import { Playbacks } from './playbacks.js';
 import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
 
@@ -47,7 +48,7 @@ interface Found {
   readonly endedAt: number;
 }
 
-export interface CreateOptions {
+export interface StartOptions {
   /** The requester's W3C trace context. */
   readonly traceparent?: string | undefined;
   /** Who asks: where requests wait, turns are taken client by client. */
@@ -64,7 +65,6 @@ export class Relays implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
-  readonly #operatorTokenHash: string | undefined;
   readonly #timings: RelayTimings;
   readonly #kept: FinishedStreams;
   readonly #context: RelayContext;
@@ -80,6 +80,7 @@ export class Relays implements OnApplicationBootstrap {
   readonly #outcomes = new Map<string, () => void>();
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
+  readonly #playbacks: Playbacks;
   #writeCostMs = 0.01;
   #viewers = 0;
   /** Viewers of the stream that has most; as of the last tick where it lost some. */
@@ -99,9 +100,9 @@ export class Relays implements OnApplicationBootstrap {
     this.#bus = bus;
     this.#mesh = mesh;
     this.#limits = config.gateway.limits;
-    this.#operatorTokenHash = config.gateway.operatorToken === undefined ? undefined : hash(config.gateway.operatorToken);
     this.#timings = timings;
     this.#kept = kept;
+    this.#playbacks = new Playbacks(bus);
     this.#context = {
       bus,
       stats: this.stats,
@@ -162,11 +163,18 @@ export class Relays implements OnApplicationBootstrap {
     return { live: this.#relays.size - this.#endedAt.size, finished: this.#endedAt.size };
   }
 
+  /** Live streams that have no token yet, by what they wait for. */
+  get waiting(): { queued: number; loading: number } {
+    const waiting = { queued: 0, loading: 0 };
+    for (const { live, status } of this.#relays.values()) if (live && status) waiting[status.kind]++;
+    return waiting;
+  }
+
   /**
    * Starts a generation as a stream that lives on its own.
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async create({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, client, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: CreateOptions = {}): Promise<CreatedStream> {
+  async start({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, client, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: StartOptions = {}): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
@@ -189,6 +197,19 @@ export class Relays implements OnApplicationBootstrap {
       await this.#forget(relay);
       throw thrown;
     }
+  }
+
+  /** A stream that is over as it begins: an answer that was kept. To everyone who watches, here or elsewhere, it is like any other. */
+  playBack({ model, log }: { readonly model: string; readonly log: StoredLog }): CreatedStream {
+    this.#refuseIfClosing();
+    this.#makeRoom();
+    const id = randomBytes(18).toString('base64url');
+    const relay = new StreamRelay(this.#context, id, model, StreamLog.restore(log));
+    this.#relays.set(id, relay);
+    this.#finished(relay);
+    this.#keep(relay);
+    this.#playbacks.add(id, { model, log });
+    return { id, ownerToken: randomBytes(24).toString('base64url'), model };
   }
 
   /**
@@ -248,6 +269,12 @@ export class Relays implements OnApplicationBootstrap {
     return wasLetGo ? this.get(id) : relay;
   }
 
+  /** The stream if it is here and has ended. */
+  ended(id: string): StreamRelay | undefined {
+    const relay = this.#relays.get(id);
+    return relay?.live ? undefined : relay;
+  }
+
   #takeOver(id: string): Promise<StreamRelay> {
     let attaching = this.#attaching.get(id);
     if (!attaching) {
@@ -259,15 +286,13 @@ export class Relays implements OnApplicationBootstrap {
 
   /**
    * Ends a stream for its owner or an operator. Cancelling what has ended changes nothing.
-   * @param token the stream's ownerToken, or the gateway's operatorToken
+   * @param by the stream's ownerToken, or an operator, whom the guard has recognised
    * @throws MeshError `forbidden`, `stream_not_found`, `stream_gone`
    */
-  async cancel(id: string, token: string): Promise<void> {
+  async cancel(id: string, by: { readonly ownerToken: string } | 'operator'): Promise<void> {
     const relay = await this.get(id);
-    const ownerTokenHash = hash(token);
-    const isOperator = this.#operatorTokenHash !== undefined && timingSafeEqual(Buffer.from(ownerTokenHash), Buffer.from(this.#operatorTokenHash));
     try {
-      await this.#bus.call(StreamCancel, isOperator ? { operator: true } : { ownerTokenHash }, { id });
+      await this.#bus.call(StreamCancel, by === 'operator' ? { operator: true } : { ownerTokenHash: hash(by.ownerToken) }, { id });
     } catch (thrown) {
       if (relay.live || MeshError.from(thrown).code !== 'unavailable') throw thrown;
     }
@@ -375,6 +400,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#relays.delete(relay.id);
     this.#silentTicks.delete(relay.id);
     this.#unwatchedTicks.delete(relay.id);
+    this.#playbacks.forget(relay.id);
     if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }

@@ -4,7 +4,7 @@
  * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type Ending, type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamView } from '#contracts';
+import { type Ending, type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamStatus, type StreamView } from '#contracts';
 import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
 import { Audience, type Written } from './audience.js';
 import type { RelayStats } from './relay-stats.js';
@@ -34,6 +34,8 @@ export interface RelayContext {
 }
 
 export class StreamRelay {
+  /** When its first content came here, by this process's clock. */
+  firstPartAt: number | undefined;
   readonly #context: RelayContext;
   readonly #log: StreamLog;
   /** Viewers that are up to date, and those that were left at a position because they take too long. */
@@ -84,6 +86,11 @@ export class StreamRelay {
   /** How it ended; undefined while it lives. */
   get ending(): Ending | undefined {
     return this.#log.ending;
+  }
+
+  /** What it waits for; undefined once content came. */
+  get status(): StreamStatus | undefined {
+    return this.#log.status;
   }
 
   /** Memory that its content takes, in bytes, roughly. */
@@ -231,6 +238,7 @@ export class StreamRelay {
     const outcome = this.#log.apply(frame);
     if (outcome !== 'applied') return outcome;
     const part = partOf(frame);
+    if (part) this.firstPartAt ??= performance.now();
     if (this.#audience.size === 0 && !this.#audience.writing) this.#skip();
     else if (part) appendPart(this.#unsent, part);
     return outcome;

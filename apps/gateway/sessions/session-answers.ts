@@ -1,11 +1,15 @@
 /** The answers of sessions: started as streams, looked at, cancelled, and put in the history when they have ended, by whichever gateway notices first. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Bus } from '#bus';
+import { Inject, Injectable } from '@nestjs/common';
+import { Bus } from '#bus';
+import type { Config } from '#config';
 import { MeshError, type SessionMessage, type SessionRecord, type SessionView, StreamCancel } from '#contracts';
+import { CONFIG } from '#runtime';
 import { formatPosition, textOf } from '#streams';
-import type { Relays } from '../relay/relays.js';
+import { type Asker, Intake } from '../intake.js';
+import { Relays } from '../relay/relays.js';
 import { type Answer, type HistoryLimits, answered, asked, promptOf, refuseTooLong, refuseWhileRunning, viewOf } from './policy.js';
-import type { Loaded, SessionRecords } from './session-records.js';
+import { type Loaded, SessionRecords } from './session-records.js';
 
 type Running = NonNullable<SessionRecord['running']>;
 
@@ -15,19 +19,22 @@ export interface Begun extends Running {
   readonly revision: number;
 }
 
+@Injectable()
 export class SessionAnswers {
   readonly #bus: Bus;
   readonly #relays: Relays;
+  readonly #intake: Intake;
   readonly #records: SessionRecords;
   readonly #limits: HistoryLimits;
   /** Session of each running answer that was asked for here. */
   readonly #asked = new Map<string, string>();
 
-  constructor(bus: Bus, relays: Relays, records: SessionRecords, limits: HistoryLimits) {
+  constructor(bus: Bus, relays: Relays, intake: Intake, records: SessionRecords, @Inject(CONFIG) { gateway: { limits } }: Config) {
     this.#bus = bus;
     this.#relays = relays;
+    this.#intake = intake;
     this.#records = records;
-    this.#limits = limits;
+    this.#limits = { messages: limits.sessionHistoryMessages, bytes: limits.sessionHistoryBytes };
   }
 
   /**
@@ -36,10 +43,10 @@ export class SessionAnswers {
    * @param check is shown that record first; what it throws ends the attempt
    * @throws MeshError `session_busy`, `payload_too_large`, and what a new stream throws; the history is as it was then
    */
-  async begin(record: SessionRecord, { content, by, traceparent }: { content: string; by: string; traceparent: string | undefined }, check: (newest: SessionRecord) => void): Promise<Begun> {
+  async begin(record: SessionRecord, { content, by, asker }: { content: string; by: string; asker: Asker }, check: (newest: SessionRecord) => void): Promise<Begun> {
     refuseWhileRunning(record);
     refuseTooLong(content, this.#limits);
-    const { id: streamId, ownerToken, model } = await this.#relays.create(promptOf(record, content), { traceparent, client: `session ${record.sessionId}` });
+    const { id: streamId, ownerToken, model } = await this.#intake.create(promptOf(record, content), asker);
     const running: Running = { streamId, messageId: newMessageId(), ownerTokenHash: createHash('sha256').update(ownerToken).digest('hex') };
     const message: SessionMessage = { messageId: running.messageId, role: 'user', content, at: new Date().toISOString(), by };
     try {
@@ -56,11 +63,13 @@ export class SessionAnswers {
     }
   }
 
-  /** The session that asked here for the stream that has ended, once. */
-  takeAsked(streamId: string): string | undefined {
-    const sessionId = this.#asked.get(streamId);
-    this.#asked.delete(streamId);
-    return sessionId;
+  /** Calls `listener` for each stream that ends here, with the session that asked for it here. */
+  onEnded(listener: (streamId: string, sessionId: string | undefined) => void): void {
+    this.#relays.onEnded(({ id }) => {
+      const sessionId = this.#asked.get(id);
+      this.#asked.delete(id);
+      listener(id, sessionId);
+    });
   }
 
   /** Puts the answer in the history if it has ended. Every gateway may, and one does. */

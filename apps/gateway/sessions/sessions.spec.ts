@@ -5,6 +5,7 @@ import type { Bucket } from '#bus';
 import { MeshError, type SessionNews, SessionPresence, type SessionView } from '#contracts';
 import { type FakeGateway, type FakeGatewayOptions, openGateway, sessionBucket } from '../../../test/fakes/fake-gateway.js';
 import { DONE, FakeProducer, token } from '../../../test/fakes/fake-producer.js';
+import { LOCAL } from '../../../test/fakes/local-asker.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
 import { until } from '../../../test/support/until.js';
 import { SessionRecords } from './session-records.js';
@@ -96,7 +97,7 @@ describe('answers', () => {
     const [here, there] = [await open(), await open()];
     const pass = await create(here);
     const ears = [await listen(here, pass), await listen(there, pass), await listen(there, pass)];
-    const { streamId, messageId } = await here.sessions.say(pass, 'What?');
+    const { streamId, messageId } = await here.sessions.say(pass, 'What?', LOCAL);
     await eventually(() => ears.every((ear) => ear.of('answer').length === 1));
     for (const ear of ears) expect(ear.of('answer')).toEqual([{ sessionId: pass.sessionId, streamId, messageId }]);
     const watching = await there.watch(streamId); // Both gateways relay it: both could keep the answer.
@@ -115,7 +116,7 @@ describe('answers', () => {
     const [here, there] = [await open(), await open()];
     const pass = await create(here);
     const before = new Set(producer.streams.keys());
-    const outcomes = await Promise.allSettled([here.sessions.say(pass, 'a'), there.sessions.say(pass, 'b')]);
+    const outcomes = await Promise.allSettled([here.sessions.say(pass, 'a', LOCAL), there.sessions.say(pass, 'b', LOCAL)]);
     const taken = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
     expect(taken).toHaveLength(1);
     expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'session_busy' } });
@@ -128,7 +129,7 @@ describe('answers', () => {
     const gateway = await open();
     const pass = await create(gateway);
     producer.refuseWith = new MeshError('engine_busy', 'Full.');
-    expect(await failure(gateway.sessions.say(pass, 'What?'))).toMatchObject({ code: 'engine_busy' });
+    expect(await failure(gateway.sessions.say(pass, 'What?', LOCAL))).toMatchObject({ code: 'engine_busy' });
     const view = await gateway.sessions.view(pass);
     expect(view.history).toEqual([]);
     expect(view).not.toHaveProperty('running');
@@ -137,7 +138,7 @@ describe('answers', () => {
   it('gateway lost: an answer that ended without the gateway it was asked at is kept by the next that looks', async () => {
     const [here, there] = [await open(), await open()];
     const pass = await create(here);
-    const { streamId } = await here.sessions.say(pass, 'What?');
+    const { streamId } = await here.sessions.say(pass, 'What?', LOCAL);
     await leave(here);
     gateways.splice(gateways.indexOf(here), 1);
     producer.stream(streamId).say(token('That.'), DONE);
@@ -148,7 +149,7 @@ describe('answers', () => {
   it('late: whoever comes while it runs is told the history, the stream, and how far it is', async () => {
     const [here, there] = [await open(), await open()];
     const pass = await create(here);
-    const { streamId, messageId } = await here.sessions.say(pass, 'What?');
+    const { streamId, messageId } = await here.sessions.say(pass, 'What?', LOCAL);
     producer.stream(streamId).say(token('a'), token('b'));
     const ear = await listen(there, pass);
     expect(ear.of('session')).toMatchObject([{ history: [{ content: 'What?' }], running: { streamId, messageId, position: '1-2' } }]);
@@ -158,7 +159,7 @@ describe('answers', () => {
   it('stop: it reaches the producer with the right to cancel, from a gateway that did not start it', async () => {
     const [here, there] = [await open(), await open()];
     const pass = await create(here);
-    const { streamId } = await here.sessions.say(pass, 'What?');
+    const { streamId } = await here.sessions.say(pass, 'What?', LOCAL);
     await there.sessions.stop(pass);
     expect(producer.stream(streamId).cancelledBy).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
     await there.sessions.stop(pass); // Again is no error.
@@ -210,7 +211,7 @@ describe('rights', () => {
     expect(await failure(gateway.sessions.addMember(pass, { name: 'Cid', role: 'viewer' }))).toMatchObject({ code: 'limit_reached', details: { max: 2 } });
     for (let links = 0; links < 2; links++) await gateway.sessions.addLink(pass, {});
     expect(await failure(gateway.sessions.addLink(pass, {}))).toMatchObject({ code: 'limit_reached' });
-    expect(await failure(gateway.sessions.say(pass, 'x'.repeat(600)))).toMatchObject({ code: 'payload_too_large', details: { maxBytes: 512 } });
+    expect(await failure(gateway.sessions.say(pass, 'x'.repeat(600), LOCAL))).toMatchObject({ code: 'payload_too_large', details: { maxBytes: 512 } });
   });
 });
 

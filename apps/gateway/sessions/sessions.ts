@@ -23,7 +23,7 @@ import {
   type UpdateSession,
 } from '#contracts';
 import { CONFIG, Logger } from '#runtime';
-import { Relays } from '../relay/relays.js';
+import type { Asker } from '../intake.js';
 import { type Act, type Identity, identify, refuseUnlessMay, updated, viewOf, withLink, withMember, withoutLink, withoutMember } from './policy.js';
 import { SessionAnswers } from './session-answers.js';
 import { type Loaded, SessionRecords } from './session-records.js';
@@ -41,7 +41,6 @@ export interface Pass {
 @Injectable()
 export class Sessions implements OnApplicationBootstrap {
   readonly #bus: Bus;
-  readonly #relays: Relays;
   readonly #records: SessionRecords;
   readonly #answers: SessionAnswers;
   readonly #limits: Config['gateway']['limits'];
@@ -50,13 +49,11 @@ export class Sessions implements OnApplicationBootstrap {
   readonly #roomContext: RoomContext;
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, relays: Relays, records: SessionRecords, @Inject(CONFIG) config: Config, logger: Logger) {
+  constructor(bus: Bus, answers: SessionAnswers, records: SessionRecords, @Inject(CONFIG) config: Config, logger: Logger) {
     this.#bus = bus;
-    this.#relays = relays;
+    this.#answers = answers;
     this.#records = records;
     this.#limits = config.gateway.limits;
-    const { sessionHistoryMessages: messages, sessionHistoryBytes: bytes } = this.#limits;
-    this.#answers = new SessionAnswers(bus, relays, records, { messages, bytes });
     this.#log = logger;
     this.#roomContext = {
       bus,
@@ -71,8 +68,7 @@ export class Sessions implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    this.#relays.onEnded(({ id }) => {
-      const sessionId = this.#answers.takeAsked(id);
+    this.#answers.onEnded((id, sessionId) => {
       if (sessionId !== undefined) this.#settleSoon(sessionId);
       for (const room of this.#rooms.values()) if (room.id !== sessionId && room.record.running?.streamId === id) this.#settleSoon(room.id);
     });
@@ -150,12 +146,11 @@ export class Sessions implements OnApplicationBootstrap {
 
   /**
    * Takes a message; the stream that answers it has the session's history as its prompt.
-   * @param traceparent the requester's W3C trace context
    * @throws MeshError `session_busy` while an answer runs, `payload_too_large`, and what a new stream throws; the history is as it was then
    */
-  async say(pass: Pass, content: string, traceparent?: string): Promise<Asked> {
+  async say(pass: Pass, content: string, asker: Asker): Promise<Asked> {
     const { record, identity } = await this.#enter(pass, 'ask');
-    const begun = await this.#answers.begin(record, { content, by: identity.name, traceparent }, (newest) => refuseUnlessMay(known(newest, pass), 'ask'));
+    const begun = await this.#answers.begin(record, { content, by: identity.name, asker }, (newest) => refuseUnlessMay(known(newest, pass), 'ask'));
     this.#announce(pass.sessionId, begun.revision);
     if (!(await this.#answers.isLive(begun))) this.#settleSoon(pass.sessionId); // It ended before it was noted.
     return { messageId: begun.messageId, streamId: begun.streamId, model: begun.model };

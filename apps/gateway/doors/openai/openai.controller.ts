@@ -1,8 +1,7 @@
 /** OpenAI's API at `/v1`, for its SDKs and everything that is built on them. */
-import { randomBytes } from 'node:crypto';
 import { All, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { NextFunction, Request, Response } from 'express';
+import type { Request, Response } from 'express';
 import { MeshError, ModelName, isSameModel, normaliseModelName, parseModelName, parseOrThrow } from '#contracts';
 import { ApiError } from '#ollama-wire';
 import { z } from 'zod';
@@ -14,12 +13,6 @@ import { chatCompletionFormat, completionFormat } from './formats.js';
 import { chatCompletionRequest, completionRequest, embeddingRequest } from './requests.js';
 import { responsesFormat } from './responses-format.js';
 import { responsesRequest } from './responses-request.js';
-
-/** Every answer has a name by which its client can ask about it. */
-export function nameRequest(_request: Request, response: Response, next: NextFunction): void {
-  if (!response.hasHeader('x-request-id')) response.setHeader('x-request-id', `req_${randomBytes(12).toString('hex')}`);
-  next();
-}
 
 @ApiTags('openai')
 @Controller('v1')

@@ -1,11 +1,12 @@
 /** The REST and SSE door to the mesh itself: engine, hardware, events, health. */
-import { type BeforeApplicationShutdown, Controller, Get, Res } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { Bus } from '#bus';
-import { MeshError } from '#contracts';
+import { Bus, type Storage } from '#bus';
+import { type Engine, MeshError } from '#contracts';
 import { type MeshNews, MeshView } from '../../mesh-view.js';
 import { Relays } from '../../relay/relays.js';
+import { STORAGE } from '../../storage.js';
 import { COMMENT, encodeEvent, openEventStream } from '../sse/sse.js';
 
 const KEEP_ALIVE_MS = 15_000;
@@ -24,6 +25,7 @@ export class MeshStateController implements BeforeApplicationShutdown {
     private readonly mesh: MeshView,
     private readonly relays: Relays,
     private readonly bus: Bus,
+    @Inject(STORAGE) private readonly storage: Storage,
   ) {}
 
   @Get('engine')
@@ -60,14 +62,21 @@ export class MeshStateController implements BeforeApplicationShutdown {
   @Get('health')
   @ApiOperation({ summary: 'Is the gateway alive' })
   health() {
-    return { status: 'ok', bus: this.bus.connected ? 'connected' : 'reconnecting', streams: this.relays.counts, viewers: this.relays.viewers };
+    return { status: 'ok', bus: this.#bus, streams: this.relays.counts, viewers: this.relays.viewers };
   }
 
   @Get('ready')
-  @ApiOperation({ summary: 'Can it answer: 200 when an engine is ready, else 503 with the reasons' })
+  @ApiOperation({ summary: 'Can it answer: 200 when an engine is ready, else 503 with the reasons; and how each part is' })
   async ready(@Res() response: Response): Promise<void> {
-    const reasons = await this.#obstacles();
-    response.status(reasons.length === 0 ? 200 : 503).json({ ready: reasons.length === 0, reasons });
+    const { engines, reason } = await this.#engines();
+    const reasons = reason === undefined ? obstaclesOf(engines) : [reason];
+    const parts = {
+      bus: { state: this.#bus },
+      storage: { state: this.storage.kind, keeps: this.storage.reason },
+      engines: engines.map(({ node, state, reason: why }) => ({ node, state, reason: why })),
+      hardware: this.mesh.latest().flatMap((news) => (news.event === 'hardware' ? [{ node: news.data.node, sampledAt: news.data.sampledAt, gpus: news.data.gpus.length }] : [])),
+    };
+    response.status(reasons.length === 0 ? 200 : 503).json({ ready: reasons.length === 0, reasons, parts });
   }
 
   /** Open event streams would keep the server from closing. */
@@ -84,15 +93,23 @@ export class MeshStateController implements BeforeApplicationShutdown {
     }
   }
 
-  async #obstacles(): Promise<string[]> {
-    if (!this.bus.connected) return ['The bus is not connected.'];
+  get #bus(): 'connected' | 'reconnecting' {
+    return this.bus.connected ? 'connected' : 'reconnecting';
+  }
+
+  /** What is known of the engines, and why that is not enough to be ready. */
+  async #engines(): Promise<{ engines: Engine[]; reason?: string }> {
+    const known = this.mesh.latest().flatMap((news) => (news.event === 'engine' ? [news.data] : []));
+    if (!this.bus.connected) return { engines: known, reason: 'The bus is not connected.' };
     try {
-      const engines = await this.mesh.engines();
-      return engines.some(({ state }) => state === 'ready')
-        ? []
-        : engines.map(({ node, state, reason }) => `The engine of node "${node}" is ${state}: ${reason}`);
+      return { engines: await this.mesh.engines() };
     } catch (thrown) {
-      return [MeshError.from(thrown).message];
+      return { engines: known, reason: MeshError.from(thrown).message };
     }
   }
+}
+
+function obstaclesOf(engines: readonly Engine[]): string[] {
+  if (engines.some(({ state }) => state === 'ready')) return [];
+  return engines.map(({ node, state, reason }) => `The engine of node "${node}" is ${state}: ${reason}`);
 }

@@ -1,9 +1,10 @@
 /** The REST door to models. */
-import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
 import { BenchmarkModel, LoadModel, ModelName, ModelsBenchmark, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
+import { ModelDigests } from '../../cache/model-digests.js';
 import { MeshView } from '../../mesh-view.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
@@ -26,13 +27,14 @@ export class ModelsController {
   constructor(
     private readonly bus: Bus,
     private readonly mesh: MeshView,
+    private readonly digests: ModelDigests,
   ) {}
 
   @Get()
   @ApiOperation({ summary: 'The models that every engine has, and which are in memory' })
-  async list() {
+  async list(@Headers('traceparent') traceparent: string | undefined) {
     const nodes = this.mesh.placement.nodes.filter(({ engine }) => engine === 'ready').map(({ node }) => node);
-    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ModelsList, {}, { node })));
+    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ModelsList, {}, { node, traceparent })));
     const here = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const [failure] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
     if (here.length === 0 && failure !== undefined) throw failure;
@@ -41,15 +43,15 @@ export class ModelsController {
 
   @Get('show')
   @ApiOperation({ summary: "The engine's own description of a model" })
-  show(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode) {
-    return this.bus.call(ModelsShow, { model }, this.#at(node, model));
+  show(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode, @Headers('traceparent') traceparent: string | undefined) {
+    return this.bus.call(ModelsShow, { model }, this.#at(node, model, traceparent));
   }
 
   @Post('pull')
   @HttpCode(202)
   @ApiOperation({ summary: 'Start a pull or join the one under way; follow it on /events' })
-  pull(@Body({ schema: PullOnNode }) { model, policy, node }: PullOnNode) {
-    return this.bus.call(ModelsPull, { model, ...(policy && { policy }) }, this.#at(node ?? this.mesh.nodeOfPull(model), model));
+  pull(@Body({ schema: PullOnNode }) { model, policy, node }: PullOnNode, @Headers('traceparent') traceparent: string | undefined) {
+    return this.bus.call(ModelsPull, { model, ...(policy && { policy }) }, this.#at(node ?? this.mesh.nodeOfPull(model), model, traceparent));
   }
 
   @Get('pull')
@@ -94,11 +96,13 @@ export class ModelsController {
   @Delete()
   @HttpCode(204)
   @ApiOperation({ summary: 'Remove a model' })
-  async remove(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode): Promise<void> {
-    await this.bus.call(ModelsDelete, { model }, this.#at(node, model));
+  async remove(@Query({ schema: ModelOnNode }) { model, node }: ModelOnNode, @Headers('traceparent') traceparent: string | undefined): Promise<void> {
+    const there = this.#at(node, model, traceparent);
+    await this.bus.call(ModelsDelete, { model }, there);
+    this.digests.forget(there.node);
   }
 
-  #at(node: string | undefined, model?: string): { node: string } {
-    return { node: node ?? this.mesh.nodeFor(model) };
+  #at(node: string | undefined, model?: string, traceparent?: string): { node: string; traceparent: string | undefined } {
+    return { node: node ?? this.mesh.nodeFor(model), traceparent };
   }
 }

@@ -14,7 +14,7 @@ const PAGE = join(packageRoot(), 'apps/gateway/page');
 /** Literal lists: nothing else can be asked for. */
 const OWN_FILES = [
   'page.js', 'page.css', 'icon.svg',
-  'answer-view.js', 'api.js', 'chat.js', 'clipboard.js', 'composer.js', 'dom.js', 'follow-end.js', 'format.js', 'markdown.js',
+  'answer-view.js', 'api.js', 'chat.js', 'clipboard.js', 'composer.js', 'dom.js', 'event-stream.js', 'follow-end.js', 'format.js', 'key.js', 'markdown.js',
   'mesh-state.js', 'models.js', 'pulls.js', 'share.js', 'stream-state.js', 'streams.js', 'watch.js',
 ];
 const FILES: Record<string, () => string> = {

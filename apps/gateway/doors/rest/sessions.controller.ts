@@ -1,12 +1,13 @@
 /** The REST and SSE door to sessions. */
-import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { AddLink, AddMember, CreateSession, MeshError, Say, SessionId, SessionToken, UpdateSession, parseOrThrow } from '#contracts';
 import { type Pass, Sessions } from '../../sessions/sessions.js';
 import { COMMENT, openEventStream } from '../sse/sse.js';
 import { SseSessionChannel, SseSessionListener } from '../sse/sse-session-listener.js';
+import { askerOf } from './asker.js';
 import { bearerOf } from './bearer.js';
 
 /** Where a request says which session it is about, and by which right. */
@@ -59,10 +60,10 @@ export class SessionsController {
   say(
     @Param('id') id: string,
     @Headers('authorization') authorization: string | undefined,
-    @Headers('traceparent') traceparent: string | undefined,
+    @Req() request: Request,
     @Body({ schema: Say }) { content }: Say,
   ) {
-    return this.sessions.say(passOf(id, authorization), content, traceparent);
+    return this.sessions.say(passOf(id, authorization), content, askerOf(request));
   }
 
   @Post(':id/stop')

@@ -7,10 +7,13 @@ import type { Config } from '#config';
 import { CreateStream, type Head, MeshError, Position, StreamId, parseOrThrow } from '#contracts';
 import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
+import { callerOf, isOperator } from '../../guard/caller.js';
+import { Intake } from '../../intake.js';
 import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
+import { CACHE_HEADER, askerOf } from './asker.js';
 import { bearerOf } from './bearer.js';
 
 const RETRY_MS = 1_000;
@@ -22,6 +25,7 @@ export class StreamsController {
   readonly #bufferBytes: number;
 
   constructor(
+    private readonly intake: Intake,
     private readonly relays: Relays,
     @Inject(CONFIG) config: Config,
   ) {
@@ -34,7 +38,8 @@ export class StreamsController {
   async create(@Body({ schema: CreateStream }) generation: CreateStream, @Req() request: Request, @Res() response: Response): Promise<void> {
     const watches = request.accepts(['application/json', 'text/event-stream']) === 'text/event-stream';
     if (watches) this.relays.refuseIfCrowded(); // Before there is a stream that nobody would know of.
-    const created = await this.relays.create(generation, { traceparent: request.get('traceparent'), client: request.socket.remoteAddress });
+    const { cache, ...created } = await this.intake.create(generation, askerOf(request));
+    response.setHeader(CACHE_HEADER, cache);
     response.location(`/streams/${created.id}`);
     if (!watches) {
       response.status(201).json(created);
@@ -81,13 +86,12 @@ export class StreamsController {
   @Delete(':id')
   @HttpCode(204)
   @ApiBearerAuth()
-  @ApiOperation({ summary: 'Cancel a stream; the bearer token is its ownerToken' })
-  async cancel(@Param('id') id: string, @Headers('authorization') authorization: string | undefined): Promise<void> {
-    const ownerToken = bearerOf(authorization);
-    if (ownerToken === undefined) {
-      throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
-    }
-    await this.relays.cancel(parseId(id), ownerToken);
+  @ApiOperation({ summary: 'Cancel a stream; the bearer token is its ownerToken, or the API key of an operator' })
+  async cancel(@Param('id') id: string, @Req() request: Request): Promise<void> {
+    const ownerToken = bearerOf(request.get('authorization'));
+    if (isOperator(callerOf(request))) await this.relays.cancel(parseId(id), 'operator');
+    else if (ownerToken !== undefined) await this.relays.cancel(parseId(id), { ownerToken });
+    else throw new MeshError('forbidden', 'Cancelling needs "Authorization: Bearer <ownerToken>", the token that the creator got.');
   }
 
   #show(relay: StreamRelay, response: Response, after?: Head): void {

@@ -110,7 +110,7 @@ export function answerSessions(socket: MeshSocket, sessions: Sessions, channel: 
     part(sessionId);
     return {};
   });
-  answer(socket, 'say', SayInSession, async ({ sessionId, content }) => sessions.say(passFor(sessionId), content));
+  answer(socket, 'say', SayInSession, async ({ sessionId, content }) => sessions.say(passFor(sessionId), content, { caller: socket.data.caller }));
   answer(socket, 'stopAnswer', InSession, async ({ sessionId }) => nothing(sessions.stop(passFor(sessionId))));
   answer(socket, 'updateSession', UpdateInSession, async ({ sessionId, ...update }) => nothing(sessions.update(passFor(sessionId), update)));
   answer(socket, 'addMember', AddMemberInSession, async ({ sessionId, ...member }) => sessions.addMember(passFor(sessionId), member));

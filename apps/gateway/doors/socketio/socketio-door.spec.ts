@@ -3,13 +3,14 @@ import { type Server as HttpServer, createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Server } from 'socket.io';
-import { Config } from '#config';
 import { type FakeGateway, openGateway } from '../../../../test/fakes/fake-gateway.js';
 import { DONE, FakeProducer, token } from '../../../../test/fakes/fake-producer.js';
+import { guardParts } from '../../../../test/fakes/guard-parts.js';
 import { TestBus, eventually } from '../../../../test/fakes/test-bus.js';
 import { type SocketClient, connectSocket } from '../../../../test/support/socket-client.js';
 import { positionOf, textOf } from '../../../../test/support/stream-text.js';
 import { until } from '../../../../test/support/until.js';
+import { guardSockets } from '../../guard/socket-guard.js';
 import { SocketIoDoor } from './socketio-door.js';
 import type { MeshServer } from './socketio-viewer.js';
 
@@ -29,8 +30,9 @@ beforeAll(async () => {
   gateway = openGateway(await bus.connect('gateway'));
   server = createServer();
   io = new Server(server);
-  const config = Config.parse({ gateway: { limits: { viewerBufferBytes: BUFFER_BYTES } } });
-  new SocketIoDoor(gateway.relays, gateway.sessions, config).open(io);
+  const { config, admission, connections, log } = guardParts({ gateway: { limits: { viewerBufferBytes: BUFFER_BYTES } } });
+  guardSockets(io, admission, connections, log);
+  new SocketIoDoor(gateway.intake, gateway.relays, gateway.sessions, admission, config).open(io);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 });

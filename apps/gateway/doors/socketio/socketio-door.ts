@@ -4,6 +4,9 @@ import type { Config } from '#config';
 import { CancelStream, CreateStream, type Head, JoinStream, LeaveStream, MeshError } from '#contracts';
 import { CONFIG } from '#runtime';
 import { parsePosition } from '#streams';
+import { Admission } from '../../guard/admission.js';
+import { isOperator } from '../../guard/caller.js';
+import { Intake } from '../../intake.js';
 import { Relays } from '../../relay/relays.js';
 import { Sessions } from '../../sessions/sessions.js';
 import { answer } from './answer.js';
@@ -19,8 +22,10 @@ export class SocketIoDoor {
   readonly #transport: SocketIoTransport;
 
   constructor(
+    private readonly intake: Intake,
     private readonly relays: Relays,
     private readonly sessions: Sessions,
+    private readonly admission: Admission,
     @Inject(CONFIG) config: Config,
   ) {
     this.#transport = new SocketIoTransport(config.gateway.limits.viewerBufferBytes);
@@ -69,7 +74,7 @@ export class SocketIoDoor {
 
     answer(socket, 'chat', CreateStream, async (request) => {
       refuseTooMany();
-      const created = await this.relays.create(request, { client: socket.handshake.address });
+      const { cache: _cache, ...created } = await this.intake.create(request, { caller: socket.data.caller });
       // The acknowledgement goes out first, so that the client knows the id before its first event.
       setImmediate(() => streams.watch(created.id));
       return created;
@@ -87,7 +92,8 @@ export class SocketIoDoor {
       return {};
     });
     answer(socket, 'cancel', CancelStream, async ({ streamId, ownerToken }) => {
-      await this.relays.cancel(streamId, ownerToken);
+      const byOperator = isOperator(socket.data.caller) || this.admission.isOperatorKey(ownerToken);
+      await this.relays.cancel(streamId, byOperator ? 'operator' : { ownerToken });
       return {};
     });
     socket.on('disconnect', () => {

@@ -1,12 +1,18 @@
 /** A viewer on Socket.IO: an update is encoded once, WebSocket frame included, and those bytes are written to every connection. */
 import type { Socket as Connection } from 'node:net';
-import type { Server, Socket } from 'socket.io';
+import type { DefaultEventsMap, Server, Socket } from 'socket.io';
 import type { ClientToServerEvents, ServerToClientEvents } from '#contracts';
+import type { Caller } from '../../guard/caller.js';
 import { BEHIND_AT, type Transport, type Update, type Viewer } from '../../relay/viewer.js';
 import { textFrame } from './text-frame.js';
 
-export type MeshServer = Server<ClientToServerEvents, ServerToClientEvents>;
-export type MeshSocket = Socket<ClientToServerEvents, ServerToClientEvents>;
+/** What the guard notes of each socket. */
+interface SocketFacts {
+  caller: Caller;
+}
+
+export type MeshServer = Server<ClientToServerEvents, ServerToClientEvents, DefaultEventsMap, SocketFacts>;
+export type MeshSocket = Socket<ClientToServerEvents, ServerToClientEvents, DefaultEventsMap, SocketFacts>;
 
 /** Packets that may wait for one socket that polls; a packet is one flush, at most 250 ms of an answer when many watch. */
 const MAX_WAITING_PACKETS = 512;

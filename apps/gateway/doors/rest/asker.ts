@@ -1,0 +1,17 @@
+/** On whose behalf an HTTP request asks and how, for every door that makes streams of requests. */
+import type { Request } from 'express';
+import { z } from 'zod';
+import { CacheMode, parseOrThrow } from '#contracts';
+import { callerOf } from '../../guard/caller.js';
+import type { Asker } from '../../intake.js';
+
+/** Of a request, and of its answer. */
+export const CACHE_HEADER = 'x-ollamesh-cache';
+
+const Headers = z.object({ [CACHE_HEADER]: CacheMode.optional() });
+
+/** @throws MeshError `invalid_request` for a header that says nothing */
+export function askerOf(request: Request): Asker {
+  const { [CACHE_HEADER]: cache } = parseOrThrow(Headers, { [CACHE_HEADER]: request.get(CACHE_HEADER) });
+  return { caller: callerOf(request), traceparent: request.get('traceparent'), cache };
+}
