@@ -105,7 +105,7 @@ describe('calls', () => {
       (_request, response) => void response.writeHead(404).end('{"error":{"code":"model_not_found","message":"Not here.","retryable":false,"details":{"model":"x"}}}'),
       (_request, response) => void response.writeHead(502).end('<h1>Bad gateway</h1>'),
     );
-    expect(await failure(client.pull('x'))).toMatchObject({ code: 'model_not_found', message: 'Not here.', details: { model: 'x' } });
+    expect(await failure(client.pull('x', 'always'))).toMatchObject({ code: 'model_not_found', message: 'Not here.', details: { model: 'x' } });
     expect(await failure(client.models())).toMatchObject({ code: 'unavailable', message: expect.stringContaining('502') });
   });
 

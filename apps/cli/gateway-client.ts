@@ -4,6 +4,7 @@ import { type EventSourceMessage, createParser } from 'eventsource-parser';
 import { Agent, type Response, fetch } from 'undici';
 import { z } from 'zod';
 import {
+  Benchmark,
   CacheStats,
   type CreateStream,
   CreatedStream,
@@ -15,6 +16,7 @@ import {
   Hardware,
   MeshError,
   Model,
+  type PullPolicy,
   PullProgress,
   Service,
   Snapshot,
@@ -22,8 +24,9 @@ import {
 } from '#contracts';
 
 /** No connection is kept: a command ends when its work does. An event stream may be silent for long. */
-const DISPATCHER = new Agent({ pipelining: 0, bodyTimeout: 0 });
+const DISPATCHER = new Agent({ pipelining: 0, headersTimeout: 0, bodyTimeout: 0 });
 const CALL_TIMEOUT_MS = 15_000;
+const BENCHMARK_TIMEOUT_MS = 900_000;
 /** A repository may have to be fetched. */
 const FETCH_TIMEOUT_MS = 95_000;
 /** How often a cut event stream is taken up again before giving up. */
@@ -89,12 +92,20 @@ export class GatewayClient {
     if (!response.ok) throw await errorOf(response);
   }
 
-  async pull(model: string): Promise<PullProgress> {
-    return this.#call('POST', '/models/pull', { model }, PullProgress);
+  async pull(model: string, policy: PullPolicy): Promise<PullProgress> {
+    return this.#call('POST', '/models/pull', { model, policy }, PullProgress);
+  }
+
+  async cancelPull(model: string): Promise<PullProgress> {
+    return this.#call('DELETE', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
   }
 
   async pullStatus(model: string): Promise<PullProgress> {
     return this.#call('GET', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
+  }
+
+  async benchmark(model: string | undefined, repeats: number): Promise<Benchmark> {
+    return this.#call('POST', '/models/benchmark', { repeats, ...(model !== undefined && { model }) }, Benchmark, BENCHMARK_TIMEOUT_MS);
   }
 
   async services(): Promise<Service[]> {

@@ -39,9 +39,9 @@ export async function launchMesh({ loaded: source, view, logFormat }: LaunchOpti
   let hardwareTold: () => void = () => undefined;
   const hardware = new Promise<void>((resolve) => (hardwareTold = resolve));
   let listener: Bus | undefined;
-  const listen = async ({ url, token, broker, reason }: BusServer) => {
+  const listen = async ({ url, access, broker, reason }: BusServer) => {
     view.tell({ what: 'bus', url, reason });
-    listener = await connectBus({ url, token, broker, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
+    listener = await connectBus({ url, ...access, broker, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
     listener.subscribe(
       HardwareChanged,
       (seen) => {

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
+import { benchCommand } from './commands/bench.js';
 import { cacheCommand } from './commands/cache.js';
 import { chatCommand } from './commands/chat.js';
 import { devCommand } from './commands/dev.js';
@@ -10,6 +11,7 @@ import { doctorCommand } from './commands/doctor.js';
 import { gpuCommand } from './commands/gpu.js';
 import { keysCommand } from './commands/keys.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
+import { nodeCommand } from './commands/node.js';
 import { servicesCommand } from './commands/services.js';
 import { statusCommand } from './commands/status.js';
 import { upCommand } from './commands/up.js';
@@ -29,7 +31,9 @@ const program = new Command('ollamesh')
   .addCommand(keysCommand())
   .addCommand(cacheCommand())
   .addCommand(doctorCommand())
-  .addCommand(devCommand());
+  .addCommand(devCommand())
+  .addCommand(nodeCommand())
+  .addCommand(benchCommand());
 
 try {
   await program.parseAsync();

@@ -26,11 +26,34 @@ export interface MeshObserver {
   log(app: AppName): Logger;
 }
 
+/** A machine that serves models to a mesh whose gateways are elsewhere. */
+export interface MeshNode {
+  /** Stops model-manager, orchestrator (with its engine), gpu-agent and bus connections, in that order. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts what belongs beside a GPU: everything but the gateway.
+ * @throws MeshError of whatever can't start; what had started is stopped then.
+ */
+export async function startNode(config: LoadedConfig, observer: MeshObserver): Promise<MeshNode> {
+  const { close } = await startApps(config, observer, undefined, async () => undefined);
+  return { close };
+}
+
 /**
  * Starts everything. @param configFile where `config` came from, to be watched
  * @throws MeshError of whatever can't start; what had started is stopped then.
  */
 export async function startMesh(config: LoadedConfig, observer: MeshObserver, configFile?: ConfigFile): Promise<Mesh> {
+  const { last: gateway, close } = await startApps(config, observer, configFile, (start) => start('gateway', (runtime) => startGateway(runtime, packageVersion())));
+  return { url: gateway.url, port: gateway.port, keeps: gateway.keeps, close };
+}
+
+type Start = <App extends RunningApp>(app: AppName, launch: (runtime: Runtime) => Promise<App>) => Promise<App>;
+
+/** Starts the apps of a node, and then what `finish` starts. */
+async function startApps<Last>(config: LoadedConfig, observer: MeshObserver, configFile: ConfigFile | undefined, finish: (start: Start) => Promise<Last>): Promise<{ last: Last; close: () => Promise<void> }> {
   const server = await provideBus(config);
   const closing: (() => Promise<void>)[] = [() => server.close()];
   const close = once(async () => {
@@ -38,7 +61,7 @@ export async function startMesh(config: LoadedConfig, observer: MeshObserver, co
   });
   try {
     await observer.bus(server);
-    const start = async <App extends RunningApp>(app: AppName, launch: (runtime: Runtime) => Promise<App>): Promise<App> => {
+    const start: Start = async (app, launch) => {
       const logger = observer.log(app);
       const tracer = await openTracer({ app, node: config.node, version: packageVersion(), env: environment(), log: logger });
       if (tracer) closing.push(() => tracer.close());
@@ -51,14 +74,13 @@ export async function startMesh(config: LoadedConfig, observer: MeshObserver, co
     await start('gpu-agent', (runtime) => startMicroservice(GpuAgentModule, runtime));
     await start('orchestrator', (runtime) => startMicroservice(OrchestratorModule, runtime));
     await start('model-manager', (runtime) => startMicroservice(ModelManagerModule, runtime));
-    const gateway = await start('gateway', (runtime) => startGateway(runtime, packageVersion()));
-    return { url: gateway.url, port: gateway.port, keeps: gateway.keeps, close };
+    return { last: await finish(start), close };
   } catch (thrown) {
     await close();
     throw thrown;
   }
 }
 
-function connect({ url, token, broker }: BusServer, app: AppName, { node, bus }: LoadedConfig, { logger, tracer }: { logger: Logger; tracer: Tracer | undefined }): Promise<Bus> {
-  return connectBus({ url, token, broker, app, node, root: bus.root, log: logger, tracer });
+function connect({ url, access, broker }: BusServer, app: AppName, { node, bus }: LoadedConfig, { logger, tracer }: { logger: Logger; tracer: Tracer | undefined }): Promise<Bus> {
+  return connectBus({ url, ...access, broker, app, node, root: bus.root, log: logger, tracer });
 }

@@ -14,7 +14,7 @@ import { LlamaBackend } from './engine/llama.js';
 import { Residency } from './engine/residency.js';
 import { parseFlags, type Flags } from './flags.js';
 import { engineServer } from './http/server.js';
-import { RegistryClient } from './registry/client.js';
+import { RegistryClient } from '#registry';
 import { Puller } from './registry/puller.js';
 import { plantAgain, seed } from './store/seed.js';
 import { sweep } from './store/sweep.js';

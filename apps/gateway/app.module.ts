@@ -22,6 +22,7 @@ import { SessionsController } from './doors/rest/sessions.controller.js';
 import { StreamsController } from './doors/rest/streams.controller.js';
 import { UsageController } from './doors/rest/usage.controller.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
+import { SocketIoPulls } from './doors/socketio/socketio-pulls.js';
 import { GUARD_PROVIDERS } from './guard/providers.js';
 import { Intake } from './intake.js';
 import { MeshView } from './mesh-view.js';
@@ -45,7 +46,7 @@ import { Usage } from './usage.js';
     UsageController,
   ],
   providers: [
-    ...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Sessions, SessionAnswers, SocketIoDoor,
+    ...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Sessions, SessionAnswers, SocketIoDoor, SocketIoPulls,
     Intake, ResponseCache, ModelDigests, KnownAnswers, HttpObserver, Generations, RelayMetrics, MeshMetrics,
     DoorStreams, Embeddings, EnginePassage, MeshModels, Chats, Usage,
   ],

@@ -59,14 +59,14 @@ describe('mesh view', () => {
     ['none is ready', [['there', 'degraded'], ['here', 'failed']], 'here'],
   ])('inference: when %s', (_when, states, node) => {
     for (const [name, state] of states) view.take(engine(name, state));
-    expect(view.nodeForInference()).toBe(node);
+    expect(view.nodeFor()).toBe(node);
   });
 
   it('inference: the last word of a node counts', () => {
     view.take(engine('there', 'ready'));
     view.take(engine('there', 'stopped'));
     view.take(engine('here', 'absent'));
-    expect(view.nodeForInference()).toBe('here');
+    expect(view.nodeFor()).toBe('here');
   });
 
   it('latest: the last word of every node, and listeners hear each until they stop', () => {
@@ -98,7 +98,7 @@ describe('mesh view', () => {
     expect(view.latest()).toHaveLength(MAX_NODES);
     view.take(engine('node-0', 'ready'));
     view.take(engine('one-more', 'ready'));
-    expect(view.nodeForInference()).toBe('node-0');
+    expect(view.nodeFor()).toBe('node-0');
     expect(view.latest()).toHaveLength(MAX_NODES);
   });
 });

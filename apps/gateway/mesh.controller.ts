@@ -1,7 +1,7 @@
 /** What the gateway hears on the bus. */
 import { Controller } from '@nestjs/common';
 import { On } from '#bus';
-import { type Engine, EngineChanged, type Hardware, HardwareChanged, type Head, type PullProgress, PullProgressed, StreamBeat } from '#contracts';
+import { type Engine, EngineChanged, type Hardware, HardwareChanged, type Head, NodeAnnounced, type NodeStatus, type PullProgress, PullProgressed, StreamBeat } from '#contracts';
 import { MeshView } from './mesh-view.js';
 import { Relays } from './relay/relays.js';
 
@@ -25,6 +25,11 @@ export class MeshController {
   @On(PullProgressed)
   pull(data: PullProgress): void {
     this.mesh.take({ event: 'pull', data });
+  }
+
+  @On(NodeAnnounced)
+  node(status: NodeStatus): void {
+    this.mesh.placement.take(status);
   }
 
   @On(StreamBeat)

@@ -14,6 +14,7 @@ import { type RunningApp, type Runtime, once, withRuntime } from '#runtime';
 import { GatewayModule } from './app.module.js';
 import { readBodies } from './doors/bodies.js';
 import { SocketIoDoor } from './doors/socketio/socketio-door.js';
+import { SocketIoPulls } from './doors/socketio/socketio-pulls.js';
 import type { MeshServer } from './doors/socketio/socketio-viewer.js';
 import { Admission } from './guard/admission.js';
 import { cameOf, httpGuard } from './guard/http-guard.js';
@@ -76,6 +77,7 @@ export async function startGateway(runtime: Runtime, version: string): Promise<R
   io.engine.use(handshakeGuard(config.gateway));
   guardSockets(io, admission, connections, security);
   app.get(SocketIoDoor).open(io);
+  app.get(SocketIoPulls).open(io);
   const port = await listenOnFreePort(server, config.gateway.host, config.gateway.port);
   const close = async () => {
     // Whoever is cut comes back at once: nobody may be answered here any more by then. Socket.IO clients reconnect by

@@ -5,6 +5,7 @@ import { MeshError, type Model, isSameModel, normaliseModelName } from '#contrac
 import type { Tag } from '#ollama';
 import { CONFIG } from '#runtime';
 import { EngineLink } from './engine-link.js';
+import { Residency } from './residency.js';
 
 /** How long the remembered names are believed, in milliseconds: others may delete models behind our back. */
 const NAMES_TTL_MS = 10_000;
@@ -12,27 +13,42 @@ const NAMES_TTL_MS = 10_000;
 @Injectable()
 export class Catalogue {
   readonly #engine: EngineLink;
+  readonly #residency: Residency;
   readonly #config: Config;
   #names: readonly string[] = [];
   #readAt = -Infinity;
 
-  constructor(engine: EngineLink, @Inject(CONFIG) config: Config) {
+  constructor(engine: EngineLink, residency: Residency, @Inject(CONFIG) config: Config) {
     this.#engine = engine;
+    this.#residency = residency;
     this.#config = config;
   }
 
   /** What the engine has, asked anew. */
   async list(): Promise<Model[]> {
     const client = await this.#engine.client();
-    const [tags, running] = await Promise.all([client.tags(), client.running()]);
+    const [tags] = await Promise.all([client.tags(), this.#residency.refresh()]);
     this.#remember(tags);
-    const loaded = new Set(running.map(spelled));
-    return answeringFirst(tags).map((tag) => toModel(tag, loaded.has(spelled(tag.name))));
+    return answeringFirst(tags).map((tag) => this.#modelOf(tag));
   }
 
-  async has(model: string): Promise<boolean> {
-    await this.#refresh();
-    return this.#find(model) !== undefined;
+  /** What the engine says of `model`, asked anew; undefined where it is not here. */
+  async tag(model: string): Promise<Tag | undefined> {
+    const tags = await (await this.#engine.client()).tags();
+    this.#remember(tags);
+    return tags.find(({ name }) => isSameModel(spelled(name), model));
+  }
+
+  /** The names that are remembered. */
+  get known(): readonly string[] {
+    return this.#names;
+  }
+
+  /** Asks the engine again where what is remembered is too old; while it is away that stays. */
+  async keepKnown(): Promise<void> {
+    if (!this.#engine.available || performance.now() - this.#readAt <= NAMES_TTL_MS) return;
+    this.#readAt = performance.now(); // One question at a time.
+    await this.#refresh().catch(() => undefined); // It is asked again when that has run out.
   }
 
   /** Forgets what is remembered, after a pull or a deletion. */
@@ -46,7 +62,8 @@ export class Catalogue {
    * @throws MeshError `model_not_found` that says which models exist and how to get this one.
    */
   async resolve(asked: string | undefined): Promise<string> {
-    if (performance.now() - this.#readAt > NAMES_TTL_MS) await this.#refresh();
+    // While the engine is away (it may be restarting) what it had counts: the request waits for it in the queue.
+    if (performance.now() - this.#readAt > NAMES_TTL_MS) await this.#refresh().catch((thrown: unknown) => this.#names.length > 0 || Promise.reject(thrown));
     const wanted = asked ?? this.#config.models.default ?? this.#config.models.required[0] ?? this.#names[0];
     const known = this.#find(wanted);
     if (known !== undefined) return known;
@@ -54,6 +71,24 @@ export class Catalogue {
     const found = this.#find(wanted ?? this.#names[0]);
     if (found !== undefined) return found;
     throw modelNotFound(wanted, this.#names);
+  }
+
+  #modelOf(tag: Tag): Model {
+    const { family, parameter_size: parameterSize, quantization_level: quantization, context_length: contextLength } = tag.details ?? {};
+    const name = spelled(tag.name);
+    return {
+      node: this.#engine.node,
+      name,
+      digest: tag.digest,
+      sizeBytes: tag.size,
+      modifiedAt: tag.modified_at,
+      residency: this.#residency.of(name),
+      ...(family && { family }),
+      ...(parameterSize && { parameterSize }),
+      ...(quantization && { quantization }),
+      ...(contextLength && { contextLength }),
+      ...(tag.capabilities && { capabilities: tag.capabilities }),
+    };
   }
 
   /** The engine's spelling of `model`. */
@@ -91,18 +126,3 @@ function spelled(name: string): string {
   return normaliseModelName(name) ?? name;
 }
 
-function toModel(tag: Tag, loaded: boolean): Model {
-  const { family, parameter_size: parameterSize, quantization_level: quantization, context_length: contextLength } = tag.details ?? {};
-  return {
-    name: spelled(tag.name),
-    digest: tag.digest,
-    sizeBytes: tag.size,
-    modifiedAt: tag.modified_at,
-    loaded,
-    ...(family && { family }),
-    ...(parameterSize && { parameterSize }),
-    ...(quantization && { quantization }),
-    ...(contextLength && { contextLength }),
-    ...(tag.capabilities && { capabilities: tag.capabilities }),
-  };
-}

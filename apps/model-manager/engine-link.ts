@@ -4,10 +4,15 @@ import { Bus } from '#bus';
 import { type Engine, EngineDescribe, MeshError } from '#contracts';
 import { OllamaClient } from '#ollama';
 
+/** States of an engine that will answer again without anybody's doing. */
+const COMING: ReadonlySet<Engine['state'] | undefined> = new Set(['acquiring', 'creating', 'starting', 'restarting', 'degraded', 'ready'] as const);
+
 @Injectable()
 export class EngineLink {
   readonly #bus: Bus;
   #client: OllamaClient | undefined;
+  #known: Engine | undefined;
+  readonly #listeners = new Set<(engine: Engine, before: Engine | undefined) => void>();
   #state = 'The orchestrator has not said anything yet.';
 
   constructor(bus: Bus) {
@@ -15,10 +20,56 @@ export class EngineLink {
   }
 
   /** Takes the orchestrator's word; an engine that has no URL is not there. */
-  update({ url, state, reason }: Engine): void {
+  update(engine: Engine): void {
+    const { url, state, reason } = engine;
+    const before = this.#known;
+    this.#known = engine;
     this.#state = `It is ${state}: ${reason}`;
     if (url === undefined) this.#client = undefined;
     else if (this.#client?.url !== url) this.#client = new OllamaClient(url);
+    for (const listener of this.#listeners) listener(engine, before);
+  }
+
+  /** Calls `listener` with each word of the orchestrator, and the one before it. */
+  onChange(listener: (engine: Engine, before: Engine | undefined) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Asks the orchestrator where nothing has been heard of it; it may not be there yet. */
+  async inquire(): Promise<void> {
+    if (this.#known) return;
+    try {
+      this.update(await this.#bus.call(EngineDescribe, {}));
+    } catch (thrown) {
+      this.#state = MeshError.from(thrown).message;
+    }
+  }
+
+  /** @throws MeshError `engine_unavailable` where none answers and none is on its way */
+  async expect(): Promise<void> {
+    if (this.#client === undefined && COMING.has(this.#known?.state)) return;
+    await this.client();
+  }
+
+  /** Whether a request would be answered: now, when the engine is back, or not before somebody does something. */
+  get prospect(): 'ready' | 'coming' | 'away' {
+    const state = this.#known?.state;
+    if (this.#client !== undefined && (state === 'ready' || state === 'degraded')) return 'ready';
+    return COMING.has(state) ? 'coming' : 'away';
+  }
+
+  get node(): string {
+    return this.#bus.node;
+  }
+
+  /** True while the orchestrator says that something answers. */
+  get available(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** The orchestrator's last word. */
+  get known(): Engine | undefined {
+    return this.#known;
   }
 
   /**

@@ -2,9 +2,10 @@
 import { Controller } from '@nestjs/common';
 import { Handle, On, type ServeContext } from '#bus';
 import {
-  type Engine, EngineChanged, InferenceEmbed, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullStatus, ModelsShow, StreamsWatched,
+  type Engine, EngineChanged, InferenceEmbed, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, StreamsWatched,
 } from '#contracts';
 import type { z } from 'zod';
+import { Benchmarks } from './benchmarks.js';
 import { Catalogue } from './catalogue.js';
 import { Embeddings } from './embeddings.js';
 import { EngineLink } from './engine-link.js';
@@ -18,6 +19,7 @@ export class ModelManagerController {
     private readonly catalogue: Catalogue,
     private readonly pulls: Pulls,
     private readonly producers: Producers,
+    private readonly benchmarks: Benchmarks,
     private readonly embeddings: Embeddings,
   ) {}
 
@@ -28,7 +30,15 @@ export class ModelManagerController {
 
   @Handle(ModelsList)
   async list() {
-    return { models: await this.catalogue.list() };
+    const models = await this.catalogue.list();
+    return {
+      models: await Promise.all(
+        models.map(async (model) => {
+          const benchmark = await this.benchmarks.find(model.name, model.digest);
+          return { ...model, ...(benchmark && { benchmark }) };
+        }),
+      ),
+    };
   }
 
   @Handle(ModelsShow)
@@ -44,8 +54,18 @@ export class ModelManagerController {
   }
 
   @Handle(ModelsPull)
-  pull({ model, ifMissing }: z.output<typeof ModelsPull.request>) {
-    return this.pulls.pull(model, ifMissing);
+  pull({ model, policy }: z.output<typeof ModelsPull.request>) {
+    return this.pulls.pull(model, policy);
+  }
+
+  @Handle(ModelsPulls)
+  allPulls() {
+    return { pulls: this.pulls.list() };
+  }
+
+  @Handle(ModelsPullCancel)
+  cancelPull({ model }: z.output<typeof ModelsPullCancel.request>) {
+    return this.pulls.cancel(model);
   }
 
   @Handle(ModelsPullStatus)
@@ -54,8 +74,8 @@ export class ModelManagerController {
   }
 
   @Handle(InferenceStart)
-  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs }: z.output<typeof InferenceStart.request>) {
-    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, cancelUnwatchedMs);
+  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs, client, retried }: z.output<typeof InferenceStart.request>) {
+    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { cancelUnwatchedMs, client, retried });
   }
 
   @Handle(InferenceEmbed)

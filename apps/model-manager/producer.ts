@@ -54,6 +54,7 @@ export class StreamProducer {
   #gathering: NodeJS.Timeout | undefined;
   #stopWith: FrameContent | undefined;
   #ended = false;
+  #handedOver = false;
 
   constructor(bus: Bus, identity: StreamIdentity, isWatchedElsewhere: WatchedElsewhere = () => false) {
     this.#bus = bus;
@@ -97,6 +98,21 @@ export class StreamProducer {
     } finally {
       clearTimeout(loading);
     }
+  }
+
+  /** Tells what the stream waits for, before the engine has answered anything. */
+  announce(content: Extract<FrameContent, { kind: 'queued' | 'loading' }>): void {
+    this.#publish(content);
+  }
+
+  /** Another node goes on with this stream: nothing more comes from here, no end either. */
+  handOver(): void {
+    this.#ended = true;
+    this.#handedOver = true;
+  }
+
+  get handedOver(): boolean {
+    return this.#handedOver;
   }
 
   /** Ends a live stream with `error` and drops the engine's request. */

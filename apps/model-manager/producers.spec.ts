@@ -17,19 +17,21 @@ const GENERATION = { messages: [{ role: 'user' as const, content: 'hi' }] };
 let net: TestBus;
 let engine: FakeOllama;
 let producers: Producers;
+let parts: Awaited<ReturnType<typeof modelManagerParts>>;
 let gateway: Bus;
 let frames: Frame[];
 
 beforeEach(async () => {
   [net, engine, frames] = [await TestBus.start({ maxPayload: 1024 * 1024 }), await FakeOllama.start(), []];
-  ({ producers } = await modelManagerParts(net, engine));
+  parts = await modelManagerParts(net, engine);
+  ({ producers } = parts);
   producers.onApplicationBootstrap();
   gateway = await net.connect('gateway');
   gateway.subscribe(StreamFrames, (more) => void frames.push(...more), { id: ID });
   await gateway.flush();
 });
 afterEach(async () => {
-  await producers.onApplicationShutdown();
+  await parts.close();
   await net.close();
   await engine.close();
 });
@@ -108,7 +110,7 @@ describe('producers', () => {
     const frames: Frame[] = [];
     gateway.subscribe(StreamFrames, (more) => void frames.push(...more), { id: ID });
     await gateway.flush();
-    await producers.start(STREAM, undefined, GENERATION, 60_000);
+    await producers.start(STREAM, undefined, GENERATION, { cancelUnwatchedMs: 60_000 });
     await eventually(() => frames.length > 0);
     producers.watched('here', [ID]);
     producers.watched('elsewhere', [ID]);
@@ -128,7 +130,7 @@ describe('producers', () => {
     const ids = ['unwatched', 'watched', 'may-go-on'].map((name) => `${name}-stream-of-these-tests`);
     for (const id of ids) gateway.subscribe(StreamFrames, (more) => void ends.set(id, more.at(-1) as Frame), { id });
     await gateway.flush();
-    for (const [index, id] of ids.entries()) await producers.start({ ...STREAM, id }, undefined, GENERATION, index < 2 ? 1_500 : undefined);
+    for (const [index, id] of ids.entries()) await producers.start({ ...STREAM, id }, undefined, GENERATION, { cancelUnwatchedMs: index < 2 ? 1_500 : undefined });
     const watching = setInterval(() => gateway.publish(StreamsWatched, { gateway: 'a', ids: [ids[1] ?? ''] }), 200);
     gateway.subscribe(StreamsWatched, ({ gateway: name, ids: watched }) => producers.watched(name, watched), {});
     await eventually(() => ends.get(ids[0] ?? '')?.kind === 'done');

@@ -2,6 +2,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
 import { type EngineGeneration, type Head, MeshError, StreamBeat } from '#contracts';
+import { Answers, type Job } from './answers.js';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { engineRequest } from './engine-request.js';
@@ -11,23 +12,35 @@ import { Unwatched } from './unwatched.js';
 const BEAT_MS = 1_000;
 /** How long an ended stream can be replayed. */
 const ENDED_TTL_MS = 60_000;
-const MAX_LIVE_STREAMS = 1_024;
+/** A client that does not say who it is. */
+const ANYONE = 'anyone';
+
+export interface StartOptions {
+  /** Cancels it when nobody has watched it for so long, in milliseconds. */
+  readonly cancelUnwatchedMs?: number | undefined;
+  /** Whose turn it takes. */
+  readonly client?: string | undefined;
+  /** Another node failed at it already. */
+  readonly retried?: boolean | undefined;
+}
 
 @Injectable()
 export class Producers implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #bus: Bus;
   readonly #engine: EngineLink;
   readonly #catalogue: Catalogue;
+  readonly #answers: Answers;
   readonly #producers = new Map<string, StreamProducer>();
   readonly #runs = new Set<Promise<void>>();
   readonly #expiries = new Set<NodeJS.Timeout>();
   readonly #unwatched = new Unwatched();
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue) {
+  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue, answers: Answers) {
     this.#bus = bus;
     this.#engine = engine;
     this.#catalogue = catalogue;
+    this.#answers = answers;
   }
 
   onApplicationBootstrap(): void {
@@ -39,29 +52,30 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   /**
-   * Starts a generation; its frames follow on the stream's subject.
-   * @param cancelUnwatchedMs cancels it when nobody has watched it for so long
-   * @throws MeshError `model_not_found`, `engine_unavailable`, `engine_busy`; nothing has begun then.
+   * Starts a generation, or lets it wait for its turn; its frames follow on the stream's subject.
+   * @throws MeshError `model_not_found`, `engine_unavailable`, `too_many_requests`; nothing has begun then.
    */
   async start(
     stream: Omit<StreamIdentity, 'model'>,
     asked: string | undefined,
     generation: EngineGeneration,
-    cancelUnwatchedMs?: number,
+    { cancelUnwatchedMs, client = ANYONE, retried = false }: StartOptions = {},
   ): Promise<{ model: string }> {
-    if (this.#runs.size >= MAX_LIVE_STREAMS) throw new MeshError('engine_busy', `This node already produces ${MAX_LIVE_STREAMS} streams.`);
+    await this.#engine.expect();
     const model = await this.#catalogue.resolve(asked);
-    const client = await this.#engine.client();
+    this.#answers.refuseIfFull(model, client);
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
-    const { path, body } = engineRequest(model, generation);
+    const request = engineRequest(model, generation);
+    const job: Job = { ...stream, model, generation, client, cancelUnwatchedMs, retried };
     const producer = new StreamProducer(this.#bus, { ...stream, model }, (gateway) => this.#unwatched.isWatchedElsewhere(stream.id, gateway));
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
-    const run = producer.run((signal) => client[path](body, signal), generation.context !== undefined).finally(() => {
+    const run = producer.run((signal) => this.#answers.answer(producer, job, request, signal), generation.context !== undefined).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);
-      this.#expire(producer);
+      if (producer.handedOver) this.#forget(producer);
+      else this.#expire(producer);
     });
     this.#runs.add(run);
     return { model };
@@ -91,9 +105,13 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   #expire(producer: StreamProducer): void {
     const expiry = setTimeout(() => {
       this.#expiries.delete(expiry);
-      this.#producers.delete(producer.id);
-      void producer.dispose();
+      this.#forget(producer);
     }, ENDED_TTL_MS);
     this.#expiries.add(expiry);
+  }
+
+  #forget(producer: StreamProducer): void {
+    this.#producers.delete(producer.id);
+    void producer.dispose();
   }
 }

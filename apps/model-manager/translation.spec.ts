@@ -1,10 +1,8 @@
-/** What goes to the engine and what comes back: requests under Ollama's names, lines as frames, layers as one progress. */
+/** What goes to the engine and what comes back: requests under Ollama's names and lines as frames. */
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
 import { COUNTERS, LAST_LINE } from '../../test/fakes/engine-words.js';
 import { engineRequest } from './engine-request.js';
 import { framesOfLine } from './frames-of-line.js';
-import { PullMeter } from './pull-progress.js';
 
 describe('frames of a line', () => {
   it('one thing, one frame', () => {
@@ -76,36 +74,5 @@ describe('engine request', () => {
         { role: 'tool', content: '2', tool_name: 'f' },
       ],
     });
-  });
-});
-
-describe('pull progress', () => {
-  it('layers are summed', () => {
-    const meter = new PullMeter();
-    meter.take({ status: 'pulling a', digest: 'a', total: 100, completed: 40 }, 0);
-    meter.take({ status: 'pulling b', digest: 'b', total: 50 }, 10);
-    expect(meter.progress).toMatchObject({ step: 'pulling b', completedBytes: 40, totalBytes: 150 });
-  });
-
-  it('speed and the time left follow the clock', () => {
-    const meter = new PullMeter();
-    for (let second = 0; second <= 4; second++) meter.take({ status: 'pulling a', digest: 'a', total: 1_000, completed: 100 * second }, second * 1_000);
-    expect(meter.progress).toMatchObject({ bytesPerSecond: 100, etaSeconds: 6 });
-  });
-
-  it('whatever an engine reports, bytes never go backwards and never exceed the total', () => {
-    const line = fc.record({ status: fc.constant('pulling'), digest: fc.constantFrom('a', 'b', 'c'), total: fc.nat(1_000), completed: fc.option(fc.nat(2_000), { nil: undefined }) });
-    fc.assert(fc.property(fc.array(line), (lines) => {
-      const meter = new PullMeter();
-      let before = 0;
-      for (const [index, { completed, ...rest }] of lines.entries()) {
-        meter.take({ ...rest, ...(completed !== undefined && { completed }) }, index * 300);
-        const { completedBytes, totalBytes, etaSeconds = 0 } = meter.progress;
-        expect(completedBytes).toBeGreaterThanOrEqual(before);
-        expect(completedBytes).toBeLessThanOrEqual(totalBytes);
-        expect(etaSeconds).toBeGreaterThanOrEqual(0);
-        before = completedBytes;
-      }
-    }));
   });
 });

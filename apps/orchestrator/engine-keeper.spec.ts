@@ -76,7 +76,7 @@ class FakeModelManager {
         return fake.#progress(model);
       }),
       its.serve(ModelsPullStatus, ({ model }) => fake.#progress(model)),
-      its.serve(ModelsList, () => ({ models: [...fake.here].map((name): Model => ({ name, digest: 'x', sizeBytes: 1, modifiedAt: '', loaded: false })) })),
+      its.serve(ModelsList, () => ({ models: [...fake.here].map((name): Model => ({ node: 'local', name, digest: 'x', sizeBytes: 1, modifiedAt: '', residency: { state: 'on-disk' } })) })),
     );
     await its.flush();
     ending.push(() => Promise.all(fake.#served.map((served) => served.drain())));
@@ -84,7 +84,7 @@ class FakeModelManager {
   }
 
   #progress(model: string): PullProgress {
-    const place = { node: 'local', model, step: 'pulling', completedBytes: 1e9, totalBytes: 2e9, bytesPerSecond: 1 };
+    const place = { node: 'local', model, step: 'pulling', phase: 'downloading' as const, attempt: 1, percent: 50, completedBytes: 1e9, totalBytes: 2e9, bytesPerSecond: 1 };
     if (this.refused.has(model)) return { ...place, status: 'failed', error: { code: 'pull_failed', message: `No ${model} in the registry.`, retryable: true } };
     if (this.busy && !this.here.has(model)) return { ...place, status: 'pulling' };
     this.here.add(model);

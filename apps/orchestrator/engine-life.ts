@@ -72,14 +72,14 @@ export class EngineLife {
   }
 
   /** Settles, never rejects, when the engine is ready or `signal` aborts. */
-  async #becomeReady({ autoPull, ...models }: Config['models'], signal: AbortSignal): Promise<void> {
+  async #becomeReady({ autoPull, pullPolicy, ...models }: Config['models'], signal: AbortSignal): Promise<void> {
     const { record, bus, timings, logger } = this.parts;
-    const wanted = wantedModels({ autoPull, ...models });
+    const wanted = wantedModels({ autoPull, pullPolicy, ...models });
     const isReady = () => ['ready', 'degraded'].includes(record.current.state);
     try {
       if (wanted.length === 0 && record.current.models.length > 0) record.note({ models: [] });
       while (!signal.aborted) {
-        const failed = await ensureModels(bus, wanted, (states) => record.note({ models: states }), { pull: autoPull, patienceMs: timings.modelPatienceMs, signal });
+        const failed = await ensureModels(bus, wanted, (states) => record.note({ models: states }), { policy: autoPull ? pullPolicy : 'never', patienceMs: timings.modelPatienceMs, signal });
         if (failed.length === 0) break;
         if (!isReady()) record.enter('starting', `Required models are missing. ${failed.map(({ model, detail }) => `${model}: ${detail ?? 'failed'}`).join(' ')}`);
         await sleep(timings.retryModelsMs, undefined, { signal });

@@ -50,7 +50,7 @@ async function ready(drivers: readonly FakeDriver[], config: ConfigInput = {}) {
 async function modelManager(): Promise<string[]> {
   const its = await testBus.connect('model-manager');
   const asked: string[] = [];
-  const done = (model: string) => ({ node: 'local', model, status: 'success' as const, step: 'success', completedBytes: 1, totalBytes: 1, bytesPerSecond: 0 });
+  const done = (model: string) => ({ node: 'local', model, status: 'success' as const, phase: 'ended' as const, attempt: 1, percent: 100, step: 'success', completedBytes: 1, totalBytes: 1, bytesPerSecond: 0 });
   const served = [
     its.serve(ModelsPull, ({ model }) => {
       asked.push(model);

@@ -2,15 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import type { Config } from '#config';
-import { type Engine, MeshError, ModelsList, ModelsPull, ModelsPullStatus, type PullProgress, isSameModel } from '#contracts';
+import { type Engine, MeshError, ModelsList, ModelsPull, ModelsPullStatus, type PullPolicy, type PullProgress, isSameModel } from '#contracts';
 
 type ModelState = Engine['models'][number];
 
 const POLL_MS = 250;
 
 export interface EnsureOptions {
-  /** False: what is missing is reported, not pulled. */
-  readonly pull: boolean;
+  /** `never`: what is missing is reported, not pulled. */
+  readonly policy: PullPolicy;
   /** How long model-manager may be away before a model counts as failed, in milliseconds. */
   readonly patienceMs: number;
   readonly signal: AbortSignal;
@@ -30,7 +30,7 @@ export async function ensureModels(
   bus: Bus,
   models: readonly string[],
   report: (states: ModelState[]) => void,
-  { pull, patienceMs, signal }: EnsureOptions,
+  { policy, patienceMs, signal }: EnsureOptions,
 ): Promise<ModelState[]> {
   const states = models.map((model): ModelState => ({ model, state: 'waiting' }));
   const set = (index: number, state: ModelState) => {
@@ -42,7 +42,7 @@ export async function ensureModels(
   for (const [index, model] of models.entries()) {
     try {
       const patient = <Result>(ask: () => Promise<Result>) => patiently(ask, patienceMs, signal);
-      if (pull) await pullModel(bus, model, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), patient, signal);
+      if (policy !== 'never') await pullModel(bus, model, policy, (progress) => set(index, { model, state: 'pulling', detail: describe(progress) }), patient, signal);
       else await findModel(bus, model, patient, signal);
       set(index, { model, state: 'present' });
     } catch (thrown) {
@@ -62,8 +62,8 @@ async function findModel(bus: Bus, model: string, patient: Patient, signal: Abor
   }
 }
 
-async function pullModel(bus: Bus, model: string, report: (progress: PullProgress) => void, patient: Patient, signal: AbortSignal): Promise<void> {
-  let progress = await patient(() => bus.call(ModelsPull, { model, ifMissing: true }, { signal }));
+async function pullModel(bus: Bus, model: string, policy: PullPolicy, report: (progress: PullProgress) => void, patient: Patient, signal: AbortSignal): Promise<void> {
+  let progress = await patient(() => bus.call(ModelsPull, { model, policy }, { signal }));
   while (progress.status === 'pulling') {
     report(progress);
     await sleep(POLL_MS, undefined, { signal });
@@ -86,6 +86,6 @@ async function patiently<Result>(ask: () => Promise<Result>, patienceMs: number,
   }
 }
 
-function describe({ step, completedBytes, totalBytes }: PullProgress): string {
-  return totalBytes === 0 ? step : `${Math.floor((completedBytes / totalBytes) * 100)} % of ${(totalBytes / 1e9).toFixed(2)} GB`;
+function describe({ step, percent, totalBytes }: PullProgress): string {
+  return totalBytes === 0 ? step : `${Math.floor(percent)} % of ${(totalBytes / 1e9).toFixed(2)} GB`;
 }

@@ -214,7 +214,7 @@ describe('errors', () => {
       '  engine.parallel must be at least 1, not 0 (--parallel)',
       '  engine.keepAlive is neither a duration such as "5m" nor a number of seconds (ollamesh.config.yaml)',
       '  engine.drvier is not a known key; did you mean engine.driver? (ollamesh.config.yaml)',
-      '  models.required.1 is not a model name (such as "llama3.2" or "user/model:tag") (ollamesh.config.yaml)',
+      '  models.required.1 is not a model name (such as "llama3.2" or "user/model:tag"): it has the namespace "..", which does not begin with a letter, digit or underscore (ollamesh.config.yaml)',
       '  models.autoPull must be true or false, not "maybe" (OLLAMESH_MODELS_AUTO_PULL)',
       '  gateway.port must be at most 65535, not 99999 (ollamesh.config.yaml)',
       '  gateway.limits.bodyBytes must be more than 0, not 0 (ollamesh.config.yaml)',

@@ -1,5 +1,5 @@
 /** The one schema of ollamesh's configuration; the loader fills it from file, environment and flags. */
-import { ConfiguredKey, ModelName, isSubjectToken } from '#contracts';
+import { ConfiguredKey, InferenceOptions, ModelName, PullPolicy, isSubjectToken } from '#contracts';
 import { z } from 'zod';
 
 const NO_DURATION = 'is neither a duration such as "5m" nor a number of seconds';
@@ -70,7 +70,7 @@ const EngineSection = z.strictObject({
   /** True: a container that we started runs on when ollamesh ends, and is adopted by the next start. */
   keepRunning: z.boolean().default(false),
   /** Generations at once per model. */
-  parallel: z.int().min(1).max(64).default(4),
+  parallel: z.int().min(1).max(1_024).default(4),
   /** How long a model stays in memory after its last use. */
   keepAlive: KeepAlive.default('5m'),
   /** How long an engine may take from start to its first answer, in milliseconds. */
@@ -84,6 +84,39 @@ const ModelsSection = z.strictObject({
   required: z.array(ModelName).default([]),
   /** False: required models that are missing are reported instead of pulled. */
   autoPull: z.boolean().default(true),
+  /** What `autoPull` does at each start: `missing` pulls what is not here, `always` also asks for newer ones, `never` is `autoPull: false`. */
+  pullPolicy: PullPolicy.default('missing'),
+  /** Models pulled at once by one node; others wait in the order of asking. */
+  parallelPulls: z.int().min(1).max(16).default(2),
+  /** Models that are loaded as soon as the engine is ready, and stay in memory. */
+  warm: z.array(ModelName).default([]),
+  /** Models kept in memory at once, if they fit; the one idle for longest makes room. */
+  maxResident: z.int().min(1).max(64).default(3),
+  /** What holds for one model, by its name. */
+  settings: z
+    .record(
+      ModelName,
+      z.strictObject({
+        /** How long it stays in memory after its last use. */
+        keepAlive: KeepAlive.optional(),
+        /** Its context length, whatever requests ask for. Without it the largest that was asked for stays, so that requests don't make the engine load it in turns. */
+        contextLength: z.int().min(256).optional(),
+        /** Ollama's options for requests that don't set them. */
+        parameters: InferenceOptions.optional(),
+      }),
+    )
+    .default({}),
+  /** Requests that wait for their turn on one node. */
+  queue: z
+    .strictObject({
+      /** Beyond so many they are refused with 429; one client may hold half of them. */
+      length: z.int().min(2).max(100_000).default(1_000),
+      /** How long one may wait, in milliseconds. */
+      waitMs: z.int().min(1_000).default(120_000),
+      /** How long requests for models in memory go before one that another model waits for, in milliseconds. */
+      switchAfterMs: z.int().nonnegative().default(10_000),
+    })
+    .prefault({}),
 });
 
 const GatewaySection = z.strictObject({
@@ -167,6 +200,15 @@ const BusSection = z.strictObject({
   /** An existing NATS server; without it `server` says what to start. */
   url: z.string().regex(/^(nats|tls):\/\//, 'is not a nats:// or tls:// URL').optional(),
   token: z.string().optional(),
+  user: z.string().optional(),
+  /** Better set as a variable, OLLAMESH_BUS_PASSWORD, than in a file that others read. */
+  password: z.string().optional(),
+  /** A user's JWT and key, as NATS's `nsc` writes them. */
+  credentialsFile: z.string().min(1).optional(),
+  /** For a tls:// URL: who vouches for the server, and what shows who we are. PEM files. */
+  tls: z
+    .strictObject({ caFile: z.string().min(1).optional(), certFile: z.string().min(1).optional(), keyFile: z.string().min(1).optional() })
+    .prefault({}),
   /** `embedded`: our broker, in this process. `nats-server`: that program as a child, with JetStream. */
   server: z.enum(['embedded', 'nats-server']).default('embedded'),
   /** First token of every subject. */

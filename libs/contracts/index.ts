@@ -1,4 +1,5 @@
 /** Every message that crosses a boundary: subjects, schemas, types, error codes. */
+export * from './benchmark.js';
 export * from './cache.js';
 export * from './define.js';
 export * from './embedded-engine.js';
@@ -11,6 +12,7 @@ export * from './inference.js';
 export * from './keys.js';
 export * from './model-name.js';
 export * from './models.js';
+export * from './nodes.js';
 export * from './presence.js';
 export * from './session-record.js';
 export * from './services.js';

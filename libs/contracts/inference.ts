@@ -91,6 +91,10 @@ export const InferenceStart = rpc(
     generation: EngineGeneration,
     /** End the stream when nobody has watched it for so long, in milliseconds; it goes on if not set. */
     cancelUnwatchedMs: z.int().nonnegative().optional(),
+    /** Another node failed at it before its first word: it is not handed over again. */
+    retried: z.boolean().optional(),
+    /** Whose request it is: turns are taken client by client. */
+    client: z.string().min(1).max(128).optional(),
   }),
   z.object({ model: z.string() }),
   { deadlineMs: 10_000 },

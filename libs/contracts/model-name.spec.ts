@@ -29,6 +29,21 @@ describe('model name', () => {
     expect(ModelName.safeParse(text).success).toBe(false);
   });
 
+  it.each([
+    ['a/b/c/d', 'more than three parts'],
+    ['guide:', 'an empty tag'],
+    ['a//b', 'an empty namespace'],
+    ['../guide', 'namespace ".."'],
+    ['.hidden', 'does not begin with a letter'],
+    ['guide:la:test', 'tag "la:test", which may hold'],
+    ['nul.txt', "a device's name on Windows"],
+    ['guide:\u001b[2J', String.raw`tag "\u001b[2J"`],
+    ['x'.repeat(81), 'more than 80 characters'],
+    ['x'.repeat(513), 'longer than 512 characters'],
+  ])('refused: %j is told why', (text, reason) => {
+    expect(ModelName.safeParse(text).error?.issues[0]?.message).toContain(reason);
+  });
+
   const name = fc.array(fc.stringMatching(/^[a-zA-Z0-9_.\-:/\\%~ ]{0,12}$/), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
 
   it('spelling: the one spelling is its own spelling', () => {

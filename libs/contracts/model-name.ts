@@ -8,6 +8,7 @@ import { z } from 'zod';
 export const DEFAULT_HOST = 'registry.ollama.ai';
 export const DEFAULT_NAMESPACE = 'library';
 const DEFAULT_TAG = 'latest';
+const MAX_LENGTH = 512;
 
 /** Every part starts with a letter, digit or underscore: so `.`, `..` and hidden files are no parts. Only a host carries a port. */
 const PART = {
@@ -27,16 +28,28 @@ export interface ModelNameParts {
   readonly tag: string;
 }
 
-/** The parts of a model name with defaults filled in, or undefined where `text` is no model name. A scheme is ignored, as Ollama does. */
-export function parseModelName(text: string): ModelNameParts | undefined {
+/** A model name taken apart, or why it is none. */
+export type ReadModelName = { readonly parts: ModelNameParts } | { readonly problem: string };
+
+/** Takes a model name apart and fills the defaults in. A scheme is ignored, as Ollama does. */
+export function readModelName(text: string): ReadModelName {
+  if (text.length > MAX_LENGTH) return { problem: `is longer than ${MAX_LENGTH} characters` };
   const segments = text.replace(/^https?:\/\//, '').split('/');
-  if (segments.length > 3) return undefined;
+  if (segments.length > 3) return { problem: 'has more than three parts between slashes: it is host/namespace/model:tag' };
   const [last = '', namespace = DEFAULT_NAMESPACE, host = DEFAULT_HOST] = segments.reverse();
   const colon = last.indexOf(':');
-  const model = colon < 0 ? last : last.slice(0, colon);
-  const tag = colon < 0 ? DEFAULT_TAG : last.slice(colon + 1);
-  const fits = isPart('host', host) && isPart('namespace', namespace) && isPart('model', model) && isPart('tag', tag);
-  return fits ? { host, namespace, model, tag } : undefined;
+  const parts = { host, namespace, model: colon < 0 ? last : last.slice(0, colon), tag: colon < 0 ? DEFAULT_TAG : last.slice(colon + 1) };
+  for (const kind of ['host', 'namespace', 'model', 'tag'] as const) {
+    const problem = problemOf(kind, parts[kind]);
+    if (problem !== undefined) return { problem };
+  }
+  return { parts };
+}
+
+/** The parts of a model name with defaults filled in, or undefined where `text` is no model name. */
+export function parseModelName(text: string): ModelNameParts | undefined {
+  const read = readModelName(text);
+  return 'parts' in read ? read.parts : undefined;
 }
 
 /** The shortest name that means `parts`: defaults of host and namespace are left out, the tag never is. */
@@ -53,18 +66,38 @@ export function normaliseModelName(text: string): string | undefined {
 
 /** True for two normalised names that mean one model. */
 export function isSameModel(a: string, b: string): boolean {
-  return sameText(a, b);
+  return modelKey(a) === modelKey(b);
+}
+
+/** What a normalised name is looked up by: equal for names that mean one model. */
+export function modelKey(name: string): string {
+  return name.toLowerCase();
 }
 
 /** A model's name from outside; the output is normalised. */
-export const ModelName = z
-  .string()
-  .max(512)
-  .refine((text) => parseModelName(text) !== undefined, 'is not a model name (such as "llama3.2" or "user/model:tag")')
-  .transform((text) => normaliseModelName(text) ?? text);
+export const ModelName = z.string().transform((text, context) => {
+  const read = readModelName(text);
+  if ('parts' in read) return formatModelName(read.parts);
+  context.addIssue({ code: 'custom', message: `is not a model name (such as "llama3.2" or "user/model:tag"): it ${read.problem}`, input: text });
+  return z.NEVER;
+});
 
-function isPart(kind: keyof typeof PART, part: string): boolean {
-  return PART[kind].test(part) && !part.endsWith('.') && !DEVICE.test(part);
+/** Why `part` can't be that part of a name; undefined where it can. */
+function problemOf(kind: keyof typeof PART, part: string): string | undefined {
+  if (part === '') return `has an empty ${kind}`;
+  if (DEVICE.test(part)) return `has the ${kind} ${quoted(part)}, which is a device's name on Windows`;
+  if (!/^[A-Za-z0-9_]/.test(part)) return `has the ${kind} ${quoted(part)}, which does not begin with a letter, digit or underscore`;
+  if (part.endsWith('.')) return `has the ${kind} ${quoted(part)}, which ends with a dot`;
+  if (PART[kind].test(part)) return undefined;
+  const limit = kind === 'host' ? 350 : 80;
+  if (part.length > limit) return `has a ${kind} of more than ${limit} characters`;
+  const signs = { host: '"_", "." and "-", and a port behind a colon', namespace: '"_" and "-"', model: '"_", "." and "-"', tag: '"_", "." and "-"' }[kind];
+  return `has the ${kind} ${quoted(part)}, which may hold letters, digits, ${signs} only`;
+}
+
+/** As JSON writes it, so that nothing in it can disturb a terminal or a log. */
+function quoted(part: string): string {
+  return JSON.stringify(part.length > 40 ? `${part.slice(0, 40)}…` : part);
 }
 
 function sameText(a: string, b: string): boolean {

@@ -1,6 +1,7 @@
 /** What travels over Socket.IO, by event; both ends are typed by it. */
 import type { z } from 'zod';
 import type { ErrorBody } from './errors.js';
+import type { CancelPull, PullModel, PullProgress } from './models.js';
 import type {
   AddLinkInSession,
   AddMemberInSession,
@@ -28,6 +29,9 @@ export interface ClientToServerEvents {
   join(request: z.input<typeof JoinStream>, ack: (reply: Ack<{ position: string; recovered: boolean }>) => void): void;
   leave(request: z.input<typeof LeaveStream>, ack: (reply: Ack<object>) => void): void;
   cancel(request: z.input<typeof CancelStream>, ack: (reply: Ack<object>) => void): void;
+  watchPulls(request: Record<string, never>, ack: (reply: Ack<{ pulls: PullProgress[] }>) => void): void;
+  pullModel(request: z.input<typeof PullModel>, ack: (reply: Ack<PullProgress>) => void): void;
+  cancelPull(request: z.input<typeof CancelPull>, ack: (reply: Ack<PullProgress>) => void): void;
   createSession(request: z.input<typeof CreateSession>, ack: (reply: Ack<CreatedSession>) => void): void;
   joinSession(request: z.input<typeof JoinSession>, ack: (reply: Ack<{ role: SessionRole }>) => void): void;
   leaveSession(request: z.input<typeof InSession>, ack: (reply: Ack<object>) => void): void;
@@ -46,6 +50,7 @@ export interface ServerToClientEvents {
   delta(delta: Delta): void;
   done(done: Done): void;
   failed(failed: Failed): void;
+  pull(progress: PullProgress): void;
   session(session: DataOf<'session'>): void;
   message(message: DataOf<'message'>): void;
   answer(answer: DataOf<'answer'>): void;

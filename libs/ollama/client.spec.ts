@@ -26,7 +26,7 @@ describe('ollama client', () => {
     engine.loaded = ['tiny:latest'];
     expect(await client.version()).toBe('0.9.9');
     expect((await client.tags()).map(({ name }) => name)).toEqual(['tiny:latest']);
-    expect(await client.running()).toEqual(['tiny:latest']);
+    expect(await client.running()).toMatchObject([{ name: 'tiny:latest' }]);
     engine.on('/api/tags', { lines: [{ models: null }] });
     expect(await client.tags()).toEqual([]);
   });

@@ -4,7 +4,7 @@ import { MeshError } from '#contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { jsonLines } from './ndjson.js';
-import { Embedded, InferenceLine, PullLine, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
+import { Embedded, InferenceLine, PullLine, type RunningModel, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
 
 /** A stream may pause for as long as a model loads or a prompt is read; the caller's signal bounds it instead. */
 const ENGINE = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 } });
@@ -31,9 +31,9 @@ export class OllamaClient {
     return (await this.#json('GET', '/api/tags', undefined, Tags, signal)).models;
   }
 
-  /** Names of the models in memory. */
-  async running(signal?: AbortSignal): Promise<string[]> {
-    return (await this.#json('GET', '/api/ps', undefined, RunningModels, signal)).models.map(({ name }) => name);
+  /** The models in memory. */
+  async running(signal?: AbortSignal): Promise<RunningModel[]> {
+    return (await this.#json('GET', '/api/ps', undefined, RunningModels, signal)).models;
   }
 
   /** @throws MeshError `model_not_found` */
@@ -75,8 +75,8 @@ export class OllamaClient {
    * The engine's progress lines, as many at a time as arrived together; ends after `success`. Leaving the loop drops the
    * connection, which ends the engine's download.
    */
-  pull(model: string, signal: AbortSignal): AsyncGenerator<PullLine[]> {
-    return this.#lines('/api/pull', { model, stream: true }, PullLine, signal);
+  pull(model: string, signal: AbortSignal, { insecure = false }: { insecure?: boolean } = {}): AsyncGenerator<PullLine[]> {
+    return this.#lines('/api/pull', { model, stream: true, ...(insecure && { insecure }) }, PullLine, signal);
   }
 
   /**

@@ -1,3 +1,3 @@
 /** Client of Ollama's HTTP API. */
 export * from './client.js';
-export type { InferenceLine, PullLine, Tag } from './schemas.js';
+export type { InferenceLine, PullLine, RunningModel, Tag } from './schemas.js';

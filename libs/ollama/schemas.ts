@@ -28,10 +28,19 @@ export type Tag = z.output<typeof Tags>['models'][number];
 
 export const RunningModels = z.object({
   models: z
-    .array(z.object({ name: z.string(), size: z.number().optional(), size_vram: z.number().optional(), context_length: z.number().optional() }))
+    .array(
+      z.object({
+        name: z.string(),
+        size: z.number().optional(),
+        size_vram: z.number().optional(),
+        context_length: z.number().optional(),
+        expires_at: z.string().optional(),
+      }),
+    )
     .nullable()
     .transform((models) => models ?? []),
 });
+export type RunningModel = z.output<typeof RunningModels>['models'][number];
 
 export const Shown = z.record(z.string(), z.unknown());
 

@@ -42,14 +42,14 @@ export async function runStandalone(app: AppName, start: (runtime: Runtime) => P
 }
 
 async function patientConnect(app: AppName, config: LoadedConfig, { logger, tracer }: { logger: Logger; tracer: Tracer | undefined }): Promise<Bus> {
-  const { url, token, root } = config.bus;
+  const { url, root, server: _ours, tls, ...access } = config.bus;
   if (url === undefined) {
     throw new MeshError('invalid_request', `The ${app} needs a bus when it runs on its own: set NATS_URL (or bus.url) to a NATS server.`);
   }
   const until = performance.now() + BUS_PATIENCE_MS;
   for (;;) {
     try {
-      return await connectBus({ url, token, app, node: config.node, root, log: logger, tracer });
+      return await connectBus({ url, ...access, ...(url.includes('tls://') && { tls }), app, node: config.node, root, log: logger, tracer });
     } catch (thrown) {
       if (performance.now() > until) throw thrown;
       logger.warn(`${MeshError.from(thrown).message} Trying again.`);

@@ -9,6 +9,7 @@ const BENCHES = {
   'embedded-engine': () => import('./embedded-engine.mjs'),
   engine: () => import('./engine.mjs'),
   pull: () => import('./pull.mjs'),
+  models: () => import('./models.mjs'),
   doors: () => import('./doors.mjs'),
   'streams:fan-out': () => import('./streams/fan-out.mjs'),
   'streams:few': () => import('./streams/few.mjs'),

@@ -348,10 +348,10 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
 
     it('errors: a failure is said, and the same question can be asked again', async () => {
       const page = await open(mesh.url);
-      engine.failNext(503, 'server busy, please try again');
+      engine.failNext(200, 'an error was encountered while running the model: unexpected EOF');
       await ask(page, 'are you there');
       const problem = lastAnswer(page).getByRole('alert');
-      await problem.getByText('server busy').waitFor({ timeout: WAIT_MS });
+      await problem.getByText('unexpected EOF').waitFor({ timeout: WAIT_MS });
       await problem.getByRole('button', { name: 'Try again' }).click();
       await lastAnswer(page).getByText('You said: are you there').waitFor({ timeout: WAIT_MS });
       expect(await page.locator('.question').allInnerTexts()).toEqual(['are you there']);

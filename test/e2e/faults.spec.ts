@@ -69,20 +69,14 @@ const QUESTION = 'What is NATS?';
     expect(textOf(await readSse(`${mesh.url}/streams`, { body: { prompt: QUESTION } }))).toBe(answerTo(QUESTION));
   });
 
-  it('while it is away: a request is refused with a retryable error and leaves no stream', async () => {
-    const before = (await ask(`${mesh.url}/health`)).json<{ streams: object }>().streams;
+  it('while it is away: a request waits for it in the queue, and is answered when it is back', async () => {
     const engine = await stoppedEngine();
     process.kill(engine, 'SIGKILL');
     await until('the engine is gone', () => !isAlive(engine));
-    const answer = await ask(`${mesh.url}/streams`, { body: { prompt: QUESTION } });
-    if (answer.status === 201) {
-      // Taken before the death was noticed: then the stream itself says so.
-      const events = await readSse(`${mesh.url}/streams/${answer.json<{ id: string }>().id}`);
-      expect(events.filter(isTerminal)).toMatchObject([{ event: 'failed', data: { error: { retryable: true } } }]);
-    } else {
-      expect(answer.json()).toMatchObject({ error: { retryable: true } });
-      expect((await ask(`${mesh.url}/health`)).json()).toMatchObject({ streams: before });
-    }
+    await until('that is noticed', async () => (await ask(`${mesh.url}/engine`)).json<{ nodes: { state: string }[] }>().nodes.some(({ state }) => state !== 'ready'));
+    const events = await readSse(`${mesh.url}/streams`, { body: { prompt: QUESTION } });
+    expect(events.filter(isTerminal)).toMatchObject([{ event: 'done', data: { finishReason: 'stop' } }]);
+    expect(textOf(events)).toBe(answerTo(QUESTION));
     await until('the engine is back', async () => (await ask(`${mesh.url}/ready`)).status === 200);
   });
 

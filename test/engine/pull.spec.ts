@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseModelName } from '#contracts';
-import { RegistryClient } from '../../apps/embedded-engine/registry/client.js';
+import { RegistryClient } from '#registry';
 import { Puller, type PullLine } from '../../apps/embedded-engine/registry/puller.js';
 import { Store } from '../../apps/embedded-engine/store/store.js';
 import { type Fault, FaultyRegistry, type Faults, type SeenRequest } from '../support/faulty-registry.js';

@@ -107,7 +107,7 @@ export class FakeOllama {
     this.#onRequest.clear();
     if (this.hung) return;
     const knobs = this.#answers.get(path);
-    const answer = (typeof knobs === 'function' ? knobs(body) : knobs) ?? this.#usual(path);
+    const answer = (typeof knobs === 'function' ? knobs(body) : knobs) ?? this.#usual(path, body);
     try {
       await this.#play(answer, response);
       if (path === '/api/pull' && JSON.stringify(answer.lines?.at(-1))?.includes('success')) this.models.push(String(body['model']));
@@ -131,10 +131,22 @@ export class FakeOllama {
     if (finish === 'cut') response.destroy();
   }
 
-  #usual(path: string): Answer {
+  /** Loads or unloads, as a request with an empty prompt does. */
+  #move(model: string, out: boolean): Answer {
+    if (!this.models.includes(model)) return { status: 404, lines: [{ error: `model '${model}' not found` }] };
+    this.loaded = this.loaded.filter((name) => name !== model);
+    if (!out) this.loaded.push(model);
+    return { lines: [{ model, response: '', done: true, done_reason: out ? 'unload' : 'load' }] };
+  }
+
+  #usual(path: string, { model, prompt, keep_alive: keepAlive }: Record<string, unknown>): Answer {
     if (path === '/api/version') return { lines: [{ version: this.version }] };
     if (path === '/api/tags') return { lines: [{ models: this.models.map((name) => ({ name, ...TEN_BYTES })) }] };
     if (path === '/api/ps') return { lines: [{ models: this.loaded.map((name) => ({ name })) }] };
+    if (path === '/api/generate' && prompt === '') return this.#move(String(model), keepAlive === 0);
+    if (path === '/api/show') {
+      return this.models.includes(String(model)) ? { lines: [{ details: {}, capabilities: ['completion'] }] } : { status: 404, lines: [{ error: `model '${String(model)}' not found` }] };
+    }
     return { status: 404, lines: ['404 page not found'] };
   }
 }

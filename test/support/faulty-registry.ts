@@ -62,6 +62,11 @@ export class FaultyRegistry {
     });
   }
 
+  /** Breaks every connection that is open, stalled ones above all. */
+  cutAll(): void {
+    this.server.closeAllConnections();
+  }
+
   forget(): void {
     this.seen.length = 0;
     this.faults = () => undefined;

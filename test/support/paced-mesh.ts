@@ -41,7 +41,7 @@ export async function startPacedMesh({ gateways: count = 1, seed = 1, env = {} }
     const program = await startLone(app, {
       natsUrl: `nats://127.0.0.1:${port}`,
       dataDir,
-      env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: engine.url, ...own },
+      env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: engine.url, OLLAMESH_ENGINE_PARALLEL: '64', ...own },
     });
     all.push(program);
     return program;

@@ -1,7 +1,7 @@
 /** `ollamesh models` and `ollamesh pull`: what the engine has, and how to get more. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
-import { MeshError, type Model } from '#contracts';
+import { Command, Option } from 'commander';
+import { MeshError, type Model, PullPolicy } from '#contracts';
 import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { startUpView } from '../view/choose-view.js';
@@ -24,10 +24,17 @@ export function pullCommand(): Command {
   return withMeshOptions(new Command('pull').description('get a model; joins the pull if it is under way'))
     .argument('<model>', 'such as llama3.2 or qwen3:0.6b')
     .option('--url <url>', 'address of the gateway')
-    .action(async (model: string, options: FindOptions) => {
+    .addOption(new Option('--policy <policy>', 'what to do about a model that is here: leave it, or ask for a newer one').choices(PullPolicy.options).default('always'))
+    .option('--cancel', 'end the pull that is under way, for everybody; what has come stays')
+    .action(async (model: string, options: FindOptions & { policy: PullPolicy; cancel?: boolean }) => {
+      if (options.cancel) {
+        await withMesh(options, (client) => client.cancelPull(model));
+        process.stdout.write(`The pull of ${model} is cancelled. What has come stays: a new pull goes on from there.\n`);
+        return;
+      }
       const bar = new ProgressBar(process.stderr);
       const name = await withMesh(options, async (client) => {
-        let progress = await client.pull(model);
+        let progress = await client.pull(model, options.policy);
         while (progress.status === 'pulling') {
           bar.show(progress);
           await sleep(POLL_MS);
@@ -51,16 +58,29 @@ async function withMesh<Result>(options: FindOptions, work: (client: Awaited<Ret
   }
 }
 
+/** "in memory, 4.1 GB on the GPU, until 12:30". */
+function memoryOf(residency: Model['residency']): string {
+  if (residency.state === 'on-disk') return '';
+  if (residency.state === 'loading') return 'loading';
+  const { vramBytes, ramBytes, expiresAt } = residency;
+  const places = [vramBytes > 0 && `${(vramBytes / 1e9).toFixed(1)} GB on the GPU`, ramBytes > 0 && `${(ramBytes / 1e9).toFixed(1)} GB in RAM`];
+  const until = expiresAt === undefined ? [] : [`until ${new Date(expiresAt).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })}`];
+  return ['in memory', ...places.filter((place) => place !== false), ...until].join(', ');
+}
+
 function table(models: readonly Model[]): string {
   if (models.length === 0) return 'No models yet. Pull one: ollamesh pull llama3.2\n';
-  const rows = models.map(({ name, sizeBytes, parameterSize, quantization, loaded }) => [
+  const severalNodes = new Set(models.map(({ node }) => node)).size > 1;
+  const rows = models.map(({ node, name, sizeBytes, parameterSize, quantization, residency, benchmark }) => [
     name,
+    ...(severalNodes ? [node] : []),
     `${(sizeBytes / 1e6).toFixed(1)} MB`,
     parameterSize ?? '',
     quantization ?? '',
-    loaded ? 'in memory' : '',
+    benchmark ? `${Math.round(benchmark.tokensPerSecond.median)} tokens/s` : '',
+    memoryOf(residency),
   ]);
-  const lines = [['NAME', 'SIZE', 'PARAMETERS', 'QUANTIZATION', ''], ...rows];
+  const lines = [['NAME', ...(severalNodes ? ['NODE'] : []), 'SIZE', 'PARAMETERS', 'QUANTIZATION', 'SPEED', ''], ...rows];
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   return lines.map((line) => `${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
 }

@@ -31,6 +31,6 @@ async function status(options: FindOptions & { json?: boolean }): Promise<void> 
     const graphics = gpus.length > 0 ? gpus.map(({ name }) => name).join(', ') : 'no GPU';
     lines.push(`hardware  ${node}: ${cpu.brand}, ${cpu.cores} cores, ${(memory.availableBytes / 1024 ** 3).toFixed(1)} of ${(memory.totalBytes / 1024 ** 3).toFixed(1)} GiB free, ${graphics}`);
   }
-  lines.push(`models    ${models.map(({ name, loaded }) => `${name}${loaded ? ' (in memory)' : ''}`).join(', ') || 'none'}`);
+  lines.push(`models    ${models.map(({ name, residency }) => `${name}${residency.state === 'resident' ? ' (in memory)' : ''}`).join(', ') || 'none'}`);
   process.stdout.write(`${lines.join('\n')}\n`);
 }

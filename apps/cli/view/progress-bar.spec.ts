@@ -3,8 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { PullProgress } from '#contracts';
 import { ProgressBar } from './progress-bar.js';
 
-const PULL: PullProgress = { node: 'local', model: 'tiny:latest', status: 'pulling', step: 'pulling manifest', completedBytes: 0, totalBytes: 0, bytesPerSecond: 0 };
-const HALF: PullProgress = { ...PULL, completedBytes: 500e6, totalBytes: 1e9, bytesPerSecond: 20e6, etaSeconds: 25 };
+const PULL: PullProgress = { node: 'local', model: 'tiny:latest', status: 'pulling', phase: 'preparing', attempt: 1, percent: 0, step: 'pulling manifest', completedBytes: 0, totalBytes: 0, bytesPerSecond: 0 };
+const HALF: PullProgress = { ...PULL, phase: 'downloading', percent: 50, completedBytes: 500e6, totalBytes: 1e9, bytesPerSecond: 20e6, etaSeconds: 25 };
 
 function newBar(isTTY: boolean): { bar: ProgressBar; written: string[] } {
   const written: string[] = [];
@@ -38,11 +38,22 @@ describe('progress bar', () => {
     expect(written[0]).toMatch(new RegExp(`, ${text} left$`));
   });
 
-  it.each([1.5e9, 1e9, 0])('bounds: %d of a thousand megabytes still makes a bar', (completedBytes) => {
+  it.each([100, 99.9, 0])('bounds: %d percent still makes a bar', (percent) => {
     const { bar, written } = newBar(true);
-    bar.show({ ...HALF, completedBytes });
+    bar.show({ ...HALF, percent });
     expect(written[0]?.match(/[█░]/g)).toHaveLength(28);
-    expect(written[0]).toContain(completedBytes === 0 ? ' 0 %' : ' 100 %');
+    expect(written[0]).toContain(` ${Math.floor(percent)} %`);
+  });
+
+  it.each<[string, Partial<PullProgress>, string]>([
+    ['the queue', { phase: 'queued', queuePosition: 2, step: 'waiting for other pulls' }, 'waiting for other pulls (number 2 in the queue)'],
+    ['a try that broke off', { phase: 'retrying', attempt: 3, error: { code: 'engine_unavailable', message: 'It died.', retryable: true } }, 'attempt 3 broke off at 50 %, it goes on shortly. It died.'],
+    ['silence', { stalledSeconds: 12 }, '50 %, nothing has come for 12 s'],
+    ['checking', { phase: 'verifying', step: 'verifying sha256 digest' }, 'verifying sha256 digest'],
+  ])('held up: by %s, it is said instead of a speed', (_what, progress, text) => {
+    const { bar, written } = newBar(true);
+    bar.show({ ...HALF, ...progress });
+    expect(written).toEqual([`\r\u001b[2Ktiny:latest  ${text}`]);
   });
 
   it('end: without anything shown, nothing is written', () => {

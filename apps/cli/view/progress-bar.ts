@@ -30,23 +30,27 @@ export class ProgressBar {
 }
 
 function bar(progress: PullProgress): string {
-  if (progress.totalBytes === 0) return `${progress.model}  ${progress.step}`;
-  const filled = Math.round(share(progress) * WIDTH);
+  const held = holdUp(progress);
+  if (progress.totalBytes === 0 || held !== undefined) return `${progress.model}  ${held ?? progress.step}`;
+  const filled = Math.round((progress.percent / 100) * WIDTH);
   return `${progress.model}  ${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)}  ${amounts(progress)}`;
 }
 
 function plain(progress: PullProgress): string {
-  return progress.totalBytes === 0 ? `${progress.model}: ${progress.step}` : `${progress.model}: ${amounts(progress)}`;
+  return `${progress.model}: ${holdUp(progress) ?? (progress.totalBytes === 0 ? progress.step : amounts(progress))}`;
 }
 
-/** How much is here, 0 to 1: an engine may announce a layer after its first bytes. */
-function share({ completedBytes, totalBytes }: PullProgress): number {
-  return Math.min(1, completedBytes / totalBytes);
+/** What keeps the pull from getting on, if something does. */
+function holdUp({ phase, queuePosition, step, attempt, error, stalledSeconds, percent }: PullProgress): string | undefined {
+  if (phase === 'queued') return `${step} (number ${queuePosition ?? 1} in the queue)`;
+  if (phase === 'retrying') return `attempt ${attempt} broke off at ${Math.floor(percent)} %, it goes on shortly. ${error?.message ?? ''}`.trimEnd();
+  if (stalledSeconds !== undefined) return `${Math.floor(percent)} %, nothing has come for ${stalledSeconds} s`;
+  return phase === 'verifying' ? step : undefined;
 }
 
 function amounts(progress: PullProgress): string {
   const { totalBytes, bytesPerSecond, etaSeconds } = progress;
-  const percent = Math.floor(share(progress) * 100);
+  const percent = Math.floor(progress.percent);
   const speed = bytesPerSecond > 0 ? `, ${(bytesPerSecond / 1e6).toFixed(1)} MB/s` : '';
   const eta = etaSeconds === undefined ? '' : `, ${duration(etaSeconds)} left`;
   return `${percent} % of ${(totalBytes / 1e6).toFixed(1)} MB${speed}${eta}`;

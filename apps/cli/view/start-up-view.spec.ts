@@ -14,7 +14,7 @@ const HARDWARE: Hardware = {
   findings: ['No container runtime.'],
   warnings: [],
 };
-const GUIDE: Model = { name: 'guide:latest', digest: 'x', sizeBytes: 3_817_920, modifiedAt: '', loaded: false };
+const GUIDE: Model = { node: 'local', name: 'guide:latest', digest: 'x', sizeBytes: 3_817_920, modifiedAt: '', residency: { state: 'on-disk' } };
 
 /** The lines that came of `facts`. */
 function told(facts: StartUpFact[], colour = false): string[] {

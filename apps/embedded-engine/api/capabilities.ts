@@ -1,7 +1,7 @@
 /** What a model can do here: Ollama's rules on its templates, less what this engine could not do with it. */
 import { ApiError } from '#ollama-wire';
 import { fullName } from '../names.js';
-import { LAYER } from '../store/manifest.js';
+import { LAYER } from '#registry';
 import type { Store, StoredModel } from '../store/store.js';
 
 export type Capability = 'completion' | 'embedding' | 'tools' | 'thinking';

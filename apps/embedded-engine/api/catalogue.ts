@@ -6,7 +6,7 @@ import { sendEmpty, sendJson } from '../http/reply.js';
 import type { Handler } from '../http/routes.js';
 import type { GgufHeader } from '../store/gguf.js';
 import { modelInfo, tensorList, type ModelFacts } from '../store/gguf-facts.js';
-import { LAYER } from '../store/manifest.js';
+import { LAYER } from '#registry';
 import type { Capabilities } from './capabilities.js';
 import { modelfile, parameterText } from './modelfile.js';
 

@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Message } from '../engine/port.js';
 import { readJson } from '../http/body.js';
 import type { Exchange, Handler } from '../http/routes.js';
-import { LAYER } from '../store/manifest.js';
+import { LAYER } from '#registry';
 import type { StoredModel } from '../store/store.js';
 import { noImages, sendAnswer, type Format } from './answer.js';
 import type { Capabilities } from './capabilities.js';

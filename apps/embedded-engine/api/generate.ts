@@ -5,7 +5,7 @@ import type { Prompt } from '../engine/port.js';
 import { readJson } from '../http/body.js';
 import type { Exchange, Handler } from '../http/routes.js';
 import { fullName } from '../names.js';
-import { LAYER } from '../store/manifest.js';
+import { LAYER } from '#registry';
 import type { StoredModel } from '../store/store.js';
 import { noImages, sendAnswer, type Format } from './answer.js';
 import type { Capabilities } from './capabilities.js';

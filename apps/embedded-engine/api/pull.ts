@@ -5,10 +5,9 @@ import { Gone } from '../errors.js';
 import { readJson } from '../http/body.js';
 import { sendJson, sendLine } from '../http/reply.js';
 import type { Handler } from '../http/routes.js';
-import { RegistryError } from '../registry/failure.js';
+import { RegistryError, blobsOf } from '#registry';
 import type { PullLine, Puller } from '../registry/puller.js';
 import { isBundled } from '../store/seed.js';
-import { blobsOf } from '../store/manifest.js';
 import type { Store } from '../store/store.js';
 
 /** What a pull needs. */

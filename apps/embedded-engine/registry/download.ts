@@ -6,11 +6,8 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode, isMissing, blobPath } from '../store/blobs.js';
-import type { Layer } from '../store/manifest.js';
-import { NoRanges, type RegistryClient, type Source } from './client.js';
-import { DigestMismatch, RegistryError } from './failure.js';
+import { type Layer, NoRanges, type RegistryClient, type Source, DigestMismatch, RegistryError, withRetries, type RetryPolicy } from '#registry';
 import { Pieces } from './pieces.js';
-import { withRetries, type RetryPolicy } from './retry.js';
 
 /** Pieces under way at once. */
 const CONNECTIONS = 8;

@@ -1,9 +1,6 @@
 /** One download per blob, however many pulls want it: who comes later joins, and the last one that leaves stops it. */
-import type { Digest } from '../store/blobs.js';
-import type { Layer } from '../store/manifest.js';
-import type { RegistryClient, Source } from './client.js';
+import type { Digest, Layer, RegistryClient, Source, RetryPolicy } from '#registry';
 import { Download } from './download.js';
-import type { RetryPolicy } from './retry.js';
 
 /** A place at a download. */
 export interface Joined {

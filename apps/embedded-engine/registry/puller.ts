@@ -2,14 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdir } from 'node:fs/promises';
 import type { ModelNameParts } from '#contracts';
-import { type Layer, blobsOf } from '../store/manifest.js';
+import { type Layer, blobsOf, type FetchedManifest, type RegistryClient, type Source, checkSpace, freeBytes, DigestMismatch, RegistryError, USUAL_RETRIES, onlyWhenAsked, withRetries, type RetryPolicy } from '#registry';
 import type { Store } from '../store/store.js';
-import type { FetchedManifest, RegistryClient, Source } from './client.js';
-import { checkSpace, freeBytes } from './disk-space.js';
 import { allocatedBytes } from './download.js';
 import { Downloads } from './downloads.js';
-import { DigestMismatch, RegistryError } from './failure.js';
-import { USUAL_RETRIES, onlyWhenAsked, withRetries, type RetryPolicy } from './retry.js';
 
 /** One line of /api/pull. */
 export interface PullLine {

@@ -3,17 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-
-/** `sha256:<64 hex>` as manifests write it. */
-export type Digest = `sha256:${string}`;
-
-export function isDigest(text: unknown): text is Digest {
-  return typeof text === 'string' && /^sha256:[0-9a-f]{64}$/.test(text);
-}
-
-export function digestOf(bytes: Buffer | string): Digest {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-}
+import type { Digest } from '#registry';
 
 /** Digest of a file's content, read in pieces. */
 export async function digestOfFile(path: string): Promise<Digest> {

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
-import { blobPath, bringIn, digestOf, digestOfFile, fileSize, writeWhole, type Digest } from './blobs.js';
+import { blobPath, bringIn, digestOfFile, fileSize, writeWhole } from './blobs.js';
+import { digestOf, type Digest, CONFIG_TYPE, LAYER, MANIFEST_TYPE, blobsOf, type Layer, type Manifest } from '#registry';
 import { readGgufHeader } from './gguf.js';
 import { factsOf } from './gguf-facts.js';
-import { CONFIG_TYPE, LAYER, MANIFEST_TYPE, blobsOf, type Layer, type Manifest } from './manifest.js';
 import { Store } from './store.js';
 
 export type SeedOutcome = 'seeded' | 'present' | 'repaired' | 'deleted-by-user';

@@ -8,10 +8,10 @@ import { join, resolve } from 'node:path';
 import { type ModelNameParts, formatModelName, isSameModel, parseModelName } from '#contracts';
 import { ApiError } from '#ollama-wire';
 import { manifestParts } from '../names.js';
-import { blobPath, digestOf, errorCode, isMissing, writeWhole, type Digest } from './blobs.js';
+import { blobPath, errorCode, isMissing, writeWhole } from './blobs.js';
+import { digestOf, type Digest, LAYER, blobsOf, parseManifest, type Layer, type Manifest } from '#registry';
 import { readGgufHeader, type GgufHeader } from './gguf.js';
 import { factsOf, type ModelFacts } from './gguf-facts.js';
-import { LAYER, blobsOf, parseManifest, type Layer, type Manifest } from './manifest.js';
 import { obstacleIn, obstacleWithoutWeights } from './obstacle.js';
 
 export interface StoredModel {

@@ -26,8 +26,8 @@ export class Embeddings {
    * @throws MeshError `model_not_found`, `invalid_request` in the engine's words, `payload_too_large`, `cancelled`
    */
   async embed({ input, model, ...wanted }: Wanted, signal: AbortSignal): Promise<Embedded> {
-    const node = this.mesh.nodeForInference();
-    const named = model === undefined ? {} : parseOrThrow(z.object({ model: ModelName }), { model });
+    const named: { model?: string } = model === undefined ? {} : parseOrThrow(z.object({ model: ModelName }), { model });
+    const node = this.mesh.nodeFor(named.model);
     const sum = { embeddings: [] as number[][], totalNs: 0, loadNs: 0, promptTokens: 0 };
     let chosen = '';
     const batches = batchesOf(input);

@@ -49,7 +49,7 @@ describe('mesh models', () => {
     expect(engine.seen('/api/tags')).toHaveLength(1);
     engine.models.push('new:latest');
     expect(await names()).toEqual(['tiny:latest']);
-    mesh.take({ event: 'pull', data: { node: 'local', model: 'new:latest', status: 'success', step: 'success', completedBytes: 0, totalBytes: 0, bytesPerSecond: 0 } });
+    mesh.take({ event: 'pull', data: { node: 'local', model: 'new:latest', status: 'success', phase: 'ended', attempt: 1, percent: 100, step: 'success', completedBytes: 0, totalBytes: 0, bytesPerSecond: 0 } });
     expect(await names()).toEqual(['tiny:latest', 'new:latest']);
   });
 

@@ -62,6 +62,6 @@ export class MeshModels implements OnApplicationBootstrap {
 
   async #nodes(): Promise<string[]> {
     const nodes = (await this.#mesh.engines()).filter(({ url }) => url !== undefined).map(({ node }) => node);
-    return nodes.length > 0 ? nodes : [this.#mesh.nodeForInference()];
+    return nodes.length > 0 ? nodes : [this.#mesh.nodeFor()];
   }
 }

@@ -31,7 +31,8 @@ export class Models {
   async refresh() {
     try {
       const { models } = await request('GET', '/models');
-      this.#names = models.filter(({ capabilities }) => !capabilities || capabilities.includes('completion')).map(({ name }) => name);
+      const answering = models.filter(({ capabilities }) => !capabilities || capabilities.includes('completion'));
+      this.#names = [...new Set(answering.map(({ name }) => name))]; // Several nodes may have one.
       this.#draw();
     } catch {
       return; // No engine yet: the next engine event reads the list again.

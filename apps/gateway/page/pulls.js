@@ -77,19 +77,30 @@ export class Pulls {
     }
   }
 
+  async #cancel(model) {
+    try {
+      this.take(await request('DELETE', `/models/pull?model=${encodeURIComponent(model)}`));
+    } catch (error) {
+      this.#problem.textContent = error.message; // It has ended meanwhile, as its row says.
+      this.#problem.hidden = false;
+    }
+  }
+
   #row(model) {
     const known = this.#rows.get(model);
     if (known) return known;
     const bar = make('progress', { max: '1', 'aria-label': `Getting ${model}` });
     const figures = make('span', { class: 'figures' });
     const again = make('button', { type: 'button', class: 'quiet', hidden: true, onclick: () => this.#start(model) }, 'Try again');
-    this.#list.append(make('li', {}, make('div', { class: 'pull-title' }, make('strong', {}, model), again), bar, figures));
+    const stop = make('button', { type: 'button', class: 'quiet', hidden: true, onclick: () => void this.#cancel(model) }, 'Cancel');
+    this.#list.append(make('li', {}, make('div', { class: 'pull-title' }, make('strong', {}, model), stop, again), bar, figures));
     const row = {
       show(progress) {
-        const { status, totalBytes, completedBytes, error } = progress;
+        const { status, totalBytes, percent, error } = progress;
         bar.hidden = status !== 'pulling';
-        if (totalBytes > 0) bar.value = completedBytes / totalBytes;
+        if (totalBytes > 0) bar.value = percent / 100;
         else bar.removeAttribute('value');
+        stop.hidden = status !== 'pulling';
         again.hidden = status !== 'failed' || error?.retryable === false;
         figures.classList.toggle('is-problem', status === 'failed');
         figures.textContent = status === 'failed' ? (error?.message ?? 'It failed.') : status === 'success' ? 'It is here.' : figuresOf(progress);
@@ -100,8 +111,11 @@ export class Pulls {
   }
 }
 
-function figuresOf({ step, completedBytes, totalBytes, bytesPerSecond, etaSeconds }) {
-  if (!totalBytes) return `${step}…`;
+function figuresOf({ phase, step, queuePosition, stalledSeconds, completedBytes, totalBytes, bytesPerSecond, etaSeconds, error }) {
+  if (phase === 'queued') return `Waits for other pulls, number ${queuePosition} in the queue`;
+  if (phase === 'retrying') return `It broke off and goes on shortly. ${error?.message ?? ''}`;
+  if (!totalBytes || phase === 'verifying') return `${step}…`;
+  if (stalledSeconds !== undefined) return `${bytes(completedBytes)} of ${bytes(totalBytes)} · nothing has come for ${seconds(stalledSeconds)}`;
   const speed = bytesPerSecond > 0 ? ` · ${bytes(bytesPerSecond)}/s` : '';
   const left = etaSeconds === undefined ? '' : ` · ${seconds(etaSeconds)} left`;
   return `${bytes(completedBytes)} of ${bytes(totalBytes)}${speed}${left}`;

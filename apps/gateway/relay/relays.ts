@@ -5,8 +5,10 @@ import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nest
 import { Bus } from '#bus';
 import type { Config } from '#config';
 import { type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
+import { isWorthAnotherNode } from '#placement';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
+import type { z } from 'zod';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
 import { Playbacks } from './playbacks.js';
@@ -35,6 +37,8 @@ const MAX_GONE = 10_000;
 /** How long after the bus came back a producer may not be back yet, and how often it is asked for meanwhile, in milliseconds. */
 const PRODUCERS_BACK_MS = 2_000;
 const ASK_AGAIN_MS = 100;
+/** What becomes of a stream in this time, in milliseconds, counts for or against its node. */
+const OUTCOME_MS = 10_000;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
@@ -47,6 +51,8 @@ interface Found {
 export interface StartOptions {
   /** The requester's W3C trace context. */
   readonly traceparent?: string | undefined;
+  /** Who asks: where requests wait, turns are taken client by client. */
+  readonly client?: string | undefined;
   /** How long a stream may be unwatched that ends then. */
   readonly unwatchedGraceMs?: number;
 }
@@ -70,6 +76,8 @@ export class Relays implements OnApplicationBootstrap {
   /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
   readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
+  /** Of streams whose node is still to be judged by them. */
+  readonly #outcomes = new Map<string, () => void>();
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   readonly #playbacks: Playbacks;
@@ -103,6 +111,7 @@ export class Relays implements OnApplicationBootstrap {
       ended: (relay) => {
         if (this.#relays.has(relay.id)) this.#finished(relay);
         this.#keep(relay);
+        this.#outcomes.get(relay.id)?.();
         for (const listener of this.#onEnded) listener(relay);
       },
       viewersChanged: (from, to) => {
@@ -165,29 +174,23 @@ export class Relays implements OnApplicationBootstrap {
    * Starts a generation as a stream that lives on its own.
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async start({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: StartOptions = {}): Promise<CreatedStream> {
+  async start({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, client, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: StartOptions = {}): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
     const ownerToken = randomBytes(24).toString('base64url');
     const relay = new StreamRelay(this.#context, id, model ?? '');
     this.#relays.set(id, relay);
-    const node = this.#mesh.nodeForInference();
     try {
-      const started = await this.#bus.call(
-        InferenceStart,
-        {
-          streamId: id,
-          epoch: 1,
-          ownerTokenHash: hash(ownerToken),
-          generation,
-          ...(model !== undefined && { model }),
-          ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: unwatchedGraceMs }),
-        },
-        { node, traceparent },
-      );
+      const started = await this.#start(relay, {
+        streamId: id,
+        ownerTokenHash: hash(ownerToken),
+        generation,
+        ...(model !== undefined && { model }),
+        ...(client !== undefined && { client }),
+        ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: unwatchedGraceMs }),
+      }, traceparent);
       relay.model = started.model;
-      relay.node = node;
       this.#silentTicks.set(id, 0);
       return { id, ownerToken, model: started.model };
     } catch (thrown) {
@@ -207,6 +210,49 @@ export class Relays implements OnApplicationBootstrap {
     this.#keep(relay);
     this.#playbacks.add(id, { model, log });
     return { id, ownerToken: randomBytes(24).toString('base64url'), model };
+  }
+
+  /**
+   * Gives a new stream to the node that suits it, and to one other where that one refuses.
+   * @throws MeshError of the first
+   */
+  async #start(relay: StreamRelay, request: Omit<z.input<typeof InferenceStart.request>, 'epoch'>, traceparent: string | undefined): Promise<{ model: string }> {
+    const tried = new Set<string>();
+    let first: unknown;
+    while (tried.size < 2) {
+      const node = this.#mesh.nodeFor(request.model, tried);
+      if (tried.has(node)) break;
+      tried.add(node);
+      try {
+        // An epoch of its own: one that did not answer in time may have begun all the same.
+        const epoch = tried.size;
+        const start = () => this.#bus.call(InferenceStart, { ...request, epoch }, { node, traceparent });
+        const started = await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay, epoch));
+        relay.node = node;
+        return started;
+      } catch (thrown) {
+        first ??= thrown;
+        if (!isWorthAnotherNode(thrown)) break;
+      }
+    }
+    throw first;
+  }
+
+  /** Settles when the stream has ended or gone on for a while; rejects where it failed, or went on at another node. */
+  #outcome(relay: StreamRelay, epoch: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        clearTimeout(timer);
+        this.#outcomes.delete(relay.id);
+        const { error } = relay.view();
+        if (error) reject(MeshError.fromBody(error));
+        else if (relay.head.epoch > epoch) reject(new MeshError('engine_unavailable', 'It failed before its first word, and another node went on with it.'));
+        else resolve();
+      };
+      const timer = setTimeout(settle, OUTCOME_MS).unref();
+      this.#outcomes.set(relay.id, settle);
+      if (!relay.live) settle();
+    });
   }
 
   /**

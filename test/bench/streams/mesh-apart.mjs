@@ -21,7 +21,7 @@ export async function startMeshApart() {
       ready: (output) => /nats:\S+/.exec(output)?.[0],
     });
     started.push(broker);
-    const env = { NATS_URL: broker.answer, OLLAMESH_DATA_DIR: folder, OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: source.url, OLLAMESH_GATEWAY_PORT: '0' };
+    const env = { NATS_URL: broker.answer, OLLAMESH_DATA_DIR: folder, OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: source.url, OLLAMESH_ENGINE_PARALLEL: '1024', OLLAMESH_GATEWAY_PORT: '0' };
     const app = async (name) => {
       // NODE_FLAGS_<app>: to look inside, such as NODE_FLAGS_GATEWAY=--cpu-prof.
       const flags = process.env[`NODE_FLAGS_${name.toUpperCase()}`]?.split(' ') ?? [];

@@ -38,7 +38,7 @@ export class EnginePassage {
 
   /** Asks the node that generates, and answers with what its engine says. */
   async relay(to: PassedOn, body: string, response: Response): Promise<void> {
-    const node = this.mesh.nodeForInference();
+    const node = this.mesh.nodeFor();
     const { status, contentType, text } = await this.ask(node, to, body);
     response.setHeader('x-ollamesh-node', node);
     send(response, status, contentType, text);

@@ -15,8 +15,8 @@ export interface PullParts {
 
 /** Settles when the pull has ended, or the client has left. @throws MeshError of the pull, before the first byte */
 export async function answerPull({ bus, mesh }: PullParts, asked: string, stream: boolean, response: Response): Promise<void> {
-  const node = mesh.nodeForInference();
   const model = parseOrThrow(ModelName, asked);
+  const node = mesh.nodeFor(model);
   const lines = new PullLines(response, stream);
   const stop = mesh.listen(({ event, data }) => {
     if (event === 'pull' && data.node === node && data.model === model) lines.take(data);

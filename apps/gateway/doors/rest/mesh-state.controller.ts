@@ -18,6 +18,8 @@ const MAX_WAITING_BYTES = 1024 * 1024;
 @Controller()
 export class MeshStateController implements BeforeApplicationShutdown {
   readonly #listening = new Set<Response>();
+  /** Ends our own listening, while anybody does. */
+  #deafen: (() => void) | undefined;
 
   constructor(
     private readonly mesh: MeshView,
@@ -45,17 +47,15 @@ export class MeshStateController implements BeforeApplicationShutdown {
     if (this.#listening.size >= MAX_LISTENERS) throw new MeshError('unavailable', `${MAX_LISTENERS} clients listen to events already.`);
     openEventStream(response);
     this.#listening.add(response);
-    const tell = ({ event, data }: MeshNews) => {
-      response.write(encodeEvent(event, data));
-      if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
-    };
-    for (const news of this.mesh.latest()) tell(news);
-    const deafen = this.mesh.listen(tell);
+    for (const { event, data } of this.mesh.latest()) response.write(encodeEvent(event, data));
+    this.#deafen ??= this.mesh.listen((news) => this.#tell(news));
     const keepAlive = setInterval(() => response.write(COMMENT), KEEP_ALIVE_MS);
     response.on('close', () => {
       clearInterval(keepAlive);
-      deafen();
       this.#listening.delete(response);
+      if (this.#listening.size > 0) return;
+      this.#deafen?.();
+      this.#deafen = undefined;
     });
   }
 
@@ -82,6 +82,15 @@ export class MeshStateController implements BeforeApplicationShutdown {
   /** Open event streams would keep the server from closing. */
   beforeApplicationShutdown(): void {
     for (const response of this.#listening) response.end();
+  }
+
+  /** Encoded once, however many listen. */
+  #tell({ event, data }: MeshNews): void {
+    const bytes = encodeEvent(event, data);
+    for (const response of this.#listening) {
+      response.write(bytes);
+      if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
+    }
   }
 
   get #bus(): 'connected' | 'reconnecting' {

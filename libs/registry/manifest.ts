@@ -1,5 +1,5 @@
 /** A model's manifest as Ollama writes it: which blobs it consists of and what each one is. Pure. */
-import { isDigest, type Digest } from './blobs.js';
+import { isDigest, type Digest } from './digest.js';
 
 export interface Layer {
   readonly mediaType: string;

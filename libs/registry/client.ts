@@ -5,7 +5,7 @@
 import { BlockList, isIP } from 'node:net';
 import { Agent, EnvHttpProxyAgent, type Dispatcher, request } from 'undici';
 import type { ModelNameParts } from '#contracts';
-import { parseManifest, type Layer, type Manifest } from '../store/manifest.js';
+import { parseManifest, type Layer, type Manifest } from './manifest.js';
 import { tokenAddress, tokenIn } from './challenge.js';
 import { RegistryError, networkFailure, statusFailure } from './failure.js';
 import { retryAfterMs } from './retry.js';

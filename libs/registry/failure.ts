@@ -1,5 +1,4 @@
 /** What went wrong between this engine and a registry: the text a client sees, and whether asking again can help. */
-import { errorCode } from '../store/blobs.js';
 
 export class RegistryError extends Error {
   /**
@@ -68,4 +67,8 @@ function addressOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('address' in error) || !('port' in error)) return undefined;
   const { address, port } = error;
   return typeof address === 'string' ? `${address.includes(':') ? `[${address}]` : address}:${String(port)}` : undefined;
+}
+
+function errorCode(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
