@@ -11,6 +11,7 @@ import { startMesh, temporaryFolder } from './mesh.mjs';
 
 const exec = promisify(execFile);
 const RUNS = 5;
+const LIMIT_MS = 30_000;
 const IMAGE = 'ollamesh-bench/engine';
 const NODE = `bench-${process.pid}`;
 const CONTAINER = `ollamesh-engine-${NODE}`;
@@ -80,7 +81,10 @@ async function measuredMesh(folder, settings) {
       const seconds = () => (Date.now() / 1_000).toFixed(3);
       const killedAt = seconds();
       await docker('kill', CONTAINER);
-      while (restartedAt === undefined) await sleep(5);
+      for (let waited = 0; restartedAt === undefined; waited += 5) {
+        if (waited > LIMIT_MS) throw new Error('the engine was not started again');
+        await sleep(5);
+      }
       const events = await docker('events', '--since', killedAt, '--until', seconds(), '--filter', `container=${CONTAINER}`, '--filter', 'event=die', '--format', '{{.TimeNano}}');
       return restartedAt - Number(events.split('\n')[0]) / 1e6;
     },
@@ -91,7 +95,7 @@ async function cliStartMs(docker) {
   const startedAt = performance.now();
   await docker('run', '--detach', '--name', CONTAINER, '--publish', '127.0.0.1::11434', IMAGE);
   const address = (await docker('port', CONTAINER, '11434')).split('\n')[0];
-  for (;;) {
+  while (performance.now() - startedAt < LIMIT_MS) {
     if (await fetch(`http://${address}/api/version`, { signal: AbortSignal.timeout(1_000) }).then(({ ok }) => ok, () => false)) break;
     await sleep(10);
   }
