@@ -83,14 +83,6 @@ export class GatewayClient {
     return (await this.#call('GET', '/hardware', undefined, z.object({ nodes: z.array(Hardware) }))).nodes;
   }
 
-  async pull(model: string, policy: PullPolicy): Promise<PullProgress> {
-    return this.#call('POST', '/models/pull', { model, policy }, PullProgress);
-  }
-
-  async cancelPull(model: string): Promise<PullProgress> {
-    return this.#call('DELETE', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
-  }
-
   async cacheStats(): Promise<CacheStats> {
     return this.#call('GET', '/cache', undefined, CacheStats);
   }
@@ -98,6 +90,14 @@ export class GatewayClient {
   async clearCache(): Promise<void> {
     const response = await this.#fetch('DELETE', '/cache', undefined);
     if (!response.ok) throw await errorOf(response);
+  }
+
+  async pull(model: string, policy: PullPolicy): Promise<PullProgress> {
+    return this.#call('POST', '/models/pull', { model, policy }, PullProgress);
+  }
+
+  async cancelPull(model: string): Promise<PullProgress> {
+    return this.#call('DELETE', `/models/pull?model=${encodeURIComponent(model)}`, undefined, PullProgress);
   }
 
   async pullStatus(model: string): Promise<PullProgress> {

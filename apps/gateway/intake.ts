@@ -17,6 +17,8 @@ import type { StreamRelay } from './relay/stream-relay.js';
 /** On whose behalf, and how, as the request says. */
 export interface Asker {
   readonly caller: Caller;
+  /** Whose turn it is in an engine's queue; the caller's, unless something else asks for many. */
+  readonly client?: string;
   /** W3C trace context. */
   readonly traceparent?: string | undefined;
   readonly cache?: CacheMode | undefined;
@@ -48,12 +50,12 @@ export class Intake {
   }
 
   /** @throws MeshError `payload_too_large`, `too_many_requests`, and what a new stream throws; none exists then */
-  async create(request: StreamRequest, { caller, traceparent, cache, unwatchedGraceMs }: Asker): Promise<TakenIn> {
+  async create(request: StreamRequest, { caller, client = caller.id, traceparent, cache, unwatchedGraceMs }: Asker): Promise<TakenIn> {
     const observed = this.#generations.begin(traceparent);
     try {
       refuseOversized(request, this.#limits);
       const known = await this.#answers.lookUp(request, caller.id, cache);
-      const created = known.answer ? this.#relays.playBack(known.answer) : await this.#start(request, { caller, ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) }, known, observed);
+      const created = known.answer ? this.#relays.playBack(known.answer) : await this.#start(request, { caller, client, ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) }, known, observed);
       if (known.answer) observed.began(created.id, created.model, known.outcome);
       return { ...created, cache: known.outcome };
     } catch (thrown) {
@@ -62,10 +64,10 @@ export class Intake {
     }
   }
 
-  async #start(request: StreamRequest, { caller, ...options }: Pick<Asker, 'caller' | 'unwatchedGraceMs'>, known: LookedUp, observed: Observed): Promise<CreatedStream> {
+  async #start(request: StreamRequest, { caller, ...options }: Pick<Asker, 'caller' | 'client' | 'unwatchedGraceMs'>, known: LookedUp, observed: Observed): Promise<CreatedStream> {
     const release = this.#usage.begin(caller);
     try {
-      const created = await this.#relays.start(request, { traceparent: observed.traceparent, client: caller.id, ...options });
+      const created = await this.#relays.start(request, { traceparent: observed.traceparent, ...options });
       observed.began(created.id, created.model, known.outcome);
       this.#running.set(created.id, (relay) => {
         release(countersOf(relay));

@@ -20,10 +20,10 @@ export class MeshView implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #engines = new Map<string, Engine>();
   readonly #hardware = new Map<string, Hardware>();
+  readonly #overhearing = new Set<(news: MeshNews) => void>();
   /** Pulls that have not ended, by node and model. */
   readonly #pulls = new Map<string, PullProgress>();
   readonly #pullNodes = new Map<string, string>();
-  readonly #overhearing = new Set<(news: MeshNews) => void>();
   readonly #listeners = new Set<(news: MeshNews) => void>();
   #lease: NodeJS.Timeout | undefined;
 
@@ -71,6 +71,11 @@ export class MeshView implements OnApplicationBootstrap {
     ];
   }
 
+  /** For what this gateway itself makes of news: unlike a listener's, it has no machine looked at more often. */
+  overhear(listener: (news: MeshNews) => void): void {
+    this.#overhearing.add(listener);
+  }
+
   #takePull(pull: PullProgress): void {
     const key = `${pull.node} ${modelKey(pull.model)}`;
     this.#pulls.delete(key);
@@ -79,11 +84,6 @@ export class MeshView implements OnApplicationBootstrap {
     const [oldest] = this.#pullNodes.keys();
     if (this.#pullNodes.size > MAX_PULLS && oldest !== undefined) this.#pullNodes.delete(oldest);
     if (pull.status === 'pulling' && this.#pulls.size < MAX_PULLS) this.#pulls.set(key, pull);
-  }
-
-  /** For what this gateway itself makes of news: unlike a listener's, it has no machine looked at more often. */
-  overhear(listener: (news: MeshNews) => void): void {
-    this.#overhearing.add(listener);
   }
 
   /** @returns the end of listening */

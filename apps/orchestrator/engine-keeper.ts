@@ -177,6 +177,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   async #serveBest(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const ranking = rank(await this.#ask(this.#wanted.engine, signal), driverAskedFor(this.#wanted.engine) !== 'auto');
+      signal.throwIfAborted(); // What was found while the looking was broken off says nothing.
       const { candidates, choices } = ranking;
       this.record.note({ choices });
       const fetching = this.#fetchLater(ranking, signal);

@@ -90,6 +90,24 @@ describe('gpu offer', () => {
     await until('the new answer is remembered', async () => (JSON.parse(await readFile(file, 'utf8')) as unknown[]).length === 1);
   });
 
+  it.each([['no GPU', planned('cpu')], ['a GPU', WITH_CARD]])('later: the same answer (%s) changes nothing', async (_what, hardware) => {
+    let asked = 0;
+    await gpuAgent(() => {
+      asked++;
+      return hardware;
+    });
+    const first = await offerOf().candidates(never);
+    const offer = offerOf();
+    let changes = 0;
+    offer.onChange(() => changes++);
+    // To the letter: a container is adopted by a hash of it.
+    expect(JSON.stringify(await offer.candidates(never))).toBe(JSON.stringify(first));
+    await eventually(() => asked === 2);
+    await offer.candidates(never);
+    await eventually(() => asked >= 2);
+    expect(changes).toBe(0);
+  });
+
   it('half read: hardware without a plan is asked for again', async () => {
     let asked = 0;
     await gpuAgent(() => (++asked < 3 ? HARDWARE : WITH_CARD));

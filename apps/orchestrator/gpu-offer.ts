@@ -21,11 +21,15 @@ const PLAN_EVERY_MS = 200;
 
 const Remembered = z.array(GpuCandidate).min(1);
 
+/** With its keys in one order, fresh or remembered: containers carry a hash of it. */
+const ordered = (offer: unknown): readonly GpuCandidate[] => Remembered.parse(offer);
+
 export class GpuOffer {
   readonly #bus: Bus;
   readonly #file: string;
   readonly #closed = new AbortController();
   #listener: () => void = () => undefined;
+  #answered = false;
   #known: Promise<readonly GpuCandidate[] | MeshError> | undefined;
 
   /** @param file remembers the offer for the next start */
@@ -67,11 +71,14 @@ export class GpuOffer {
 
   async #answer(remembered: readonly GpuCandidate[] | undefined): Promise<readonly GpuCandidate[] | MeshError> {
     try {
-      const offer = await this.#planned();
+      const offer = ordered(await this.#planned());
+      const isFirst = !this.#answered;
+      this.#answered = true;
       if (JSON.stringify(offer) === JSON.stringify(remembered)) return offer;
       await mkdir(dirname(this.#file), { recursive: true });
       await writeFile(this.#file, JSON.stringify(offer), { mode: 0o600 });
-      if (remembered) this.#listener();
+      // Later changes are for the next start: an offer that wavers must not restart the engine again and again.
+      if (remembered && isFirst) this.#listener();
       return offer;
     } catch (thrown) {
       return MeshError.from(thrown);
@@ -90,7 +97,7 @@ export class GpuOffer {
 
   async #remembered(): Promise<readonly GpuCandidate[] | undefined> {
     try {
-      return Remembered.parse(JSON.parse(await readFile(this.#file, 'utf8')));
+      return ordered(JSON.parse(await readFile(this.#file, 'utf8')));
     } catch {
       return undefined; // The first start, or not written by us.
     }

@@ -92,7 +92,7 @@ async function cliStartMs(docker) {
   await docker('run', '--detach', '--name', CONTAINER, '--publish', '127.0.0.1::11434', IMAGE);
   const address = (await docker('port', CONTAINER, '11434')).split('\n')[0];
   for (;;) {
-    if (await fetch(`http://${address}/api/version`).then(({ ok }) => ok, () => false)) break;
+    if (await fetch(`http://${address}/api/version`, { signal: AbortSignal.timeout(1_000) }).then(({ ok }) => ok, () => false)) break;
     await sleep(10);
   }
   const ms = performance.now() - startedAt;

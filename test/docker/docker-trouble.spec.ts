@@ -93,6 +93,31 @@ describeWithDocker('docker in trouble', (shared) => {
     }
   }, 60_000);
 
+  it('keepRunning: the next mesh adopts the container, starts it again when it dies, and takes it along if it is not to stay', async () => {
+    const env = { ...environment(shared().host), OLLAMESH_ENGINE: 'docker' };
+    const dataDir = await temporaryFolder();
+    try {
+      await (await startMesh({ dataDir, env: { ...env, OLLAMESH_ENGINE_KEEP_RUNNING: 'true' } })).stop();
+      const [container] = await left();
+      expect(container).not.toBe('');
+      const mesh = await startMesh({ dataDir, env });
+      try {
+        const engines = () => mesh.facts.flatMap((fact) => (fact.what === 'engine' ? [fact.engine] : []));
+        expect(engines().map(({ reason }) => reason)).toContainEqual(expect.stringContaining('Adopting the container'));
+        await shared().cli('kill', `ollamesh-engine-${NODE}`);
+        await until('it is ready again', () => engines().some(({ state }) => state === 'restarting') && engines().at(-1)?.state === 'ready');
+        expect(engines().map(({ reason }) => reason)).toContainEqual(expect.stringMatching(/^Starting the container .* again\.$/));
+        expect((await left())[0]).toBe(container);
+      } finally {
+        await mesh.stop();
+      }
+      expect((await left())[0]).toBe('');
+    } finally {
+      await shared().cli('volume', 'rm', '--force', NODE);
+      await rm(dataDir, { recursive: true, force: true });
+    }
+  }, 90_000);
+
   it('crash loop: an engine that keeps dying is given up, with its exit, its last words and advice', async () => {
     const folder = await temporaryFolder();
     const program = runNode([CLI, 'up', '--json'], {

@@ -36,7 +36,7 @@ export class KnownAnswers {
    * @param mode what the request asks for itself
    */
   async lookUp(request: StreamRequest, caller: string, mode: CacheMode | undefined): Promise<LookedUp> {
-    const node = this.#mesh.nodeFor();
+    const node = this.#mesh.nodeFor(request.model);
     const scope = this.#isShared ? 'everybody' : caller;
     const use = this.#cache.enabled ? cacheUse(request, mode) : { read: false, write: false };
     const key = use.write ? await this.#keyOf(request, scope, node) : undefined;

@@ -17,7 +17,7 @@ const HARDWARE: Hardware = {
   warnings: [],
 };
 const ENGINE: Engine = { node: 'gpu1', state: 'ready', reason: 'It answers.', since: '2026-11-21T00:00:00.000Z', driver: 'docker', version: '0.13.0', choices: [], models: [{ model: 'm', state: 'present' }] };
-const PULL: PullProgress = { node: 'gpu1', model: 'llama3.2:latest', status: 'pulling', phase: 'downloading', attempt: 1, percent: 0, step: 'pulling', completedBytes: 10, totalBytes: 100, bytesPerSecond: 5 };
+const PULL: PullProgress = { node: 'gpu1', model: 'llama3.2:latest', status: 'pulling', phase: 'downloading', attempt: 1, percent: 10, step: 'pulling', completedBytes: 10, totalBytes: 100, bytesPerSecond: 5 };
 
 describe('mesh metrics', () => {
   function open() {

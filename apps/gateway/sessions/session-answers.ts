@@ -46,7 +46,7 @@ export class SessionAnswers {
   async begin(record: SessionRecord, { content, by, asker }: { content: string; by: string; asker: Asker }, check: (newest: SessionRecord) => void): Promise<Begun> {
     refuseWhileRunning(record);
     refuseTooLong(content, this.#limits);
-    const { id: streamId, ownerToken, model } = await this.#intake.create(promptOf(record, content), asker);
+    const { id: streamId, ownerToken, model } = await this.#intake.create(promptOf(record, content), { ...asker, client: `session ${record.sessionId}` });
     const running: Running = { streamId, messageId: newMessageId(), ownerTokenHash: createHash('sha256').update(ownerToken).digest('hex') };
     const message: SessionMessage = { messageId: running.messageId, role: 'user', content, at: new Date().toISOString(), by };
     try {
