@@ -60,10 +60,10 @@ export class FakeViewer implements Viewer {
     drained?.();
   }
 
-  write(_bytes: Buffer, update: Update): void {
+  write(_bytes: Buffer, updates: readonly Update[]): void {
     for (const until = performance.now() + this.writeMs; performance.now() < until; );
     this.#taken++;
-    this.updates.push(structuredClone(update));
+    this.updates.push(...structuredClone(updates));
   }
 
   keepAlive(): void {

@@ -49,9 +49,7 @@ export async function sendAnswer(
     const rest = tools?.flush() ?? '';
     if (rest !== '') await tell({ content: rest, thinking: '', toolCalls: NONE });
     if (!stream) return sendText(response, 200, format.whole(sum.scores.length > 0 ? sum : { ...sum, scores: undefined } as Told, answered), format.wholeType);
-    await lines.send(format.last(answered, calls));
-    await lines.flush();
-    response.end();
+    lines.end(format.last(answered, calls));
   } catch (thrown) {
     await lines.flush(); // What was said before the failure is told before it.
     throw thrown;

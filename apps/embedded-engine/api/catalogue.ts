@@ -46,7 +46,7 @@ export function show(engine: Engine, capabilities: Capabilities): Handler {
     const fields = new Fields('ShowRequest', await readJson(request));
     const asked = fields.string('model') || fields.string('name') || '';
     if (asked === '') throw new ApiError(400, 'model is required');
-    const model = await engine.find(asked, new ApiError(400, 'invalid model name'), missing(asked));
+    const model = await engine.find(asked, () => new ApiError(400, 'invalid model name'), () => missing(asked));
     const unusable = await engine.store.obstacle(model);
     const [params, template, system, license, header] = await Promise.all([
       engine.store.params(model), engine.store.layerText(model, LAYER.template), engine.store.layerText(model, LAYER.system),
@@ -75,7 +75,7 @@ export function remove(engine: Engine): Handler {
     const fields = new Fields('DeleteRequest', await readJson(request));
     const asked = fields.string('model') || fields.string('name') || '';
     if (asked === '') throw new ApiError(400, 'model is required');
-    const model = await engine.find(asked, new ApiError(400, `name ${JSON.stringify(asked)} is invalid`));
+    const model = await engine.find(asked, () => new ApiError(400, `name ${JSON.stringify(asked)} is invalid`));
     engine.residency.unload(model.weights.digest);
     await engine.store.remove(model);
     sendEmpty(response, 200);

@@ -24,7 +24,7 @@ export function chat(engine: Engine, capabilities: Capabilities): Handler {
 export async function answerChat(engine: Engine, capabilities: Capabilities, exchange: Exchange, request: ChatRequest, format: Format): Promise<void> {
   const { gone } = exchange;
   if (request.model === '') throw new ApiError(400, 'model is required');
-  const model = await engine.find(request.model, new ApiError(400, 'invalid model name'));
+  const model = await engine.find(request.model, () => new ApiError(400, 'invalid model name'));
   if (request.messages.length === 0 && request.keepMs === 0) {
     engine.residency.unload(model.weights.digest);
     return sendResidency(exchange, request.model, CHAT, 'unload');

@@ -16,7 +16,7 @@ export function copy(engine: Engine): Handler {
     if (parseModelName(source) === undefined) throw new ApiError(400, `source ${JSON.stringify(source)} is invalid`);
     const name = parseModelName(destination);
     if (name === undefined) throw new ApiError(400, `destination ${JSON.stringify(destination)} is invalid`);
-    const missing = new ApiError(404, `model ${JSON.stringify(source)} not found`);
+    const missing = (): ApiError => new ApiError(404, `model ${JSON.stringify(source)} not found`);
     const model = await engine.find(source, missing, missing);
     const path = engine.store.manifestPath(name);
     if (path !== engine.store.manifestPath(model.name)) await writeWhole(path, await manifestText(engine, model));

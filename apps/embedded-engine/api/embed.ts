@@ -54,7 +54,7 @@ function embedRequest(fields: Fields): Pick<EmbedRequest, 'model' | 'options' | 
 /** @returns undefined when there was nothing to embed: the model is loaded then */
 export async function vectors(engine: Engine, { gone }: Exchange, request: EmbedRequest): Promise<Vectors | undefined> {
   const { texts: asked, truncate, keepMs, dimensions } = request;
-  const missing = notPulled(request.model);
+  const missing = (): ApiError => notPulled(request.model);
   const model = await engine.find(request.model, missing, missing);
   const options = await engine.options(model, request.options);
   if (asked.length === 0) {

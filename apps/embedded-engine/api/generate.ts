@@ -25,7 +25,7 @@ export async function answerGenerate(engine: Engine, capabilities: Capabilities,
   const { gone } = exchange;
   const shape = generateShape(request.raw);
   // An unknown name and an impossible one are answered alike here, as Ollama does.
-  const model = await engine.find(request.model, modelNotFound(request.model));
+  const model = await engine.find(request.model, () => modelNotFound(request.model));
   if (request.prompt === '' && request.keepMs === 0) {
     engine.residency.unload(model.weights.digest);
     return sendResidency(exchange, request.model, shape, 'unload');

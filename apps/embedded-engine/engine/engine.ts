@@ -41,11 +41,11 @@ export class Engine {
   constructor(readonly store: Store, readonly residency: Residency, readonly admission: Admission) {}
 
   /** The model of that name. Throws 404 with `asked` in the text when it is not here, `invalid` when the name breaks the grammar. */
-  async find(asked: string, invalid: ApiError, missing = modelNotFound(asked)): Promise<StoredModel> {
+  async find(asked: string, invalid: () => ApiError, missing: () => ApiError = () => modelNotFound(asked)): Promise<StoredModel> {
     const name = parseModelName(asked);
-    if (name === undefined) throw invalid;
+    if (name === undefined) throw invalid();
     const model = await this.store.find(name);
-    if (model === undefined) throw missing;
+    if (model === undefined) throw missing();
     return model;
   }
 

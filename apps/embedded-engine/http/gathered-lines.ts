@@ -4,6 +4,7 @@
  * 1,000 tokens/s, faster than any eye, thirty times a second.
  */
 import type { ServerResponse } from 'node:http';
+import { Gone } from '../errors.js';
 import { sendLines } from './reply.js';
 
 /** Milliseconds between two writes; and once a write has carried so many lines. */
@@ -39,6 +40,14 @@ export class GatheredLines {
     // A pause of the model must not hold back what it said before. Should the reader have gone, the next line finds out.
     this.#timer = setTimeout(() => void this.flush().catch(() => undefined), waitMs);
     return undefined;
+  }
+
+  /** Sends what was gathered and `lines`, and with them the end: one write, which spares a short answer's reader a wait. @throws Gone */
+  end(lines: string): void {
+    clearTimeout(this.#timer);
+    if (this.#signal.aborted || this.#response.destroyed) throw new Gone();
+    if (!this.#response.headersSent) this.#response.writeHead(200, { 'Content-Type': this.contentType });
+    this.#response.end(this.#gathered + lines);
   }
 
   /** Sends what was gathered. @throws Gone as `send` */

@@ -29,7 +29,9 @@ export function engineServer(routes: Routes, stopping: AbortSignal): Server {
 
 async function answer(request: IncomingMessage, response: ServerResponse, routes: Routes, stopping: AbortSignal, ownName: string): Promise<void> {
   const gone = new AbortController();
-  const leave = (): void => gone.abort(new Gone());
+  const leave = (): void => {
+    if (!response.writableFinished) gone.abort(new Gone());
+  };
   response.once('close', leave);
   stopping.addEventListener('abort', leave, { once: true });
   try {

@@ -44,8 +44,8 @@ function models(engine: Engine): Handler {
 function oneModel(engine: Engine): Handler {
   return (exchange) => telling(exchange, async () => {
     const asked = nameIn(exchange.request.url ?? '');
-    const missing = modelNotFound(/:[^/]*$/.test(asked) ? asked : `${asked}:latest`);
-    const model = await engine.find(asked, new ApiError(400, 'invalid model name'), missing);
+    const missing = (): ApiError => modelNotFound(/:[^/]*$/.test(asked) ? asked : `${asked}:latest`);
+    const model = await engine.find(asked, () => new ApiError(400, 'invalid model name'), missing);
     sendText(exchange.response, 200, `${JSON.stringify(described(model, asked))}\n`, 'application/json');
   });
 }

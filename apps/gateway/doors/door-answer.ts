@@ -60,7 +60,11 @@ export class DoorAnswer implements Viewer {
     this.#response.once('drain', listener);
   }
 
-  write(_bytes: Buffer, { event, data }: Update): void {
+  write(_bytes: Buffer, updates: readonly Update[]): void {
+    for (const update of updates) this.#tell(update);
+  }
+
+  #tell({ event, data }: Update): void {
     if (this.#over) return;
     if (event === 'done') this.#done(data);
     else if (event === 'failed') this.#fail(MeshError.fromBody(data.error));

@@ -46,15 +46,15 @@ export class Audience {
   }
 
   /**
-   * Writes `update` to everyone who is here now and has not left before their turn. It must not be called while `writing`.
+   * Writes `updates`, in one write, to everyone who is here now and has not left before their turn. It must not be called while `writing`.
    * @returns at once for as many as one slice holds; else a promise that settles, never rejects, when everyone has it
    */
-  write(update: Update, afterwards?: (viewer: Viewer) => void): Written | Promise<Written> {
+  write(updates: readonly Update[], afterwards?: (viewer: Viewer) => void): Written | Promise<Written> {
     const encoded = new Map<Transport, Buffer>();
     return this.#slices((viewer) => {
       let bytes = encoded.get(viewer.transport);
-      if (!bytes) encoded.set(viewer.transport, (bytes = viewer.transport.encode(update)));
-      viewer.write(bytes, update);
+      if (!bytes) encoded.set(viewer.transport, (bytes = Buffer.concat(updates.map((update) => viewer.transport.encode(update)))));
+      viewer.write(bytes, updates);
       afterwards?.(viewer);
     });
   }

@@ -271,20 +271,28 @@ export class StreamRelay {
 
   /** Writes what came since the last time; no effect while that is being written still: what comes meanwhile follows it. */
   #flush(): void {
-    if (this.#audience.writing || comparePositions(this.head, this.#sent) === 0) return;
-    this.#flushedAt = performance.now();
-    const update = this.#update();
-    this.#sent = this.head;
-    this.#unsent = [];
-    if (!update || this.#audience.size === 0) return;
-    this.#context.stats.flushes++;
-    const written = this.#audience.write(update);
+    if (this.#audience.writing) return;
+    const update = this.#due();
+    if (!update) return;
+    const written = this.#audience.write([update]);
     if (written instanceof Promise) {
       void written.then((all) => this.#written(all));
       this.#goOnAfter(written);
     } else {
       this.#written(written);
     }
+  }
+
+  /** What the audience has to be told now, if anything; it counts as sent. */
+  #due(): Update | undefined {
+    if (comparePositions(this.head, this.#sent) === 0) return undefined;
+    this.#flushedAt = performance.now();
+    const update = this.#update();
+    this.#sent = this.head;
+    this.#unsent = [];
+    if (!update || this.#audience.size === 0) return undefined;
+    this.#context.stats.flushes++;
+    return update;
   }
 
   /** Takes up what came while everyone was being written to. */
@@ -306,17 +314,21 @@ export class StreamRelay {
 
   #finish(): void {
     if (this.#finished) return; // A replay that was under way at the end comes here once more.
-    this.#flush();
     const terminal = this.#terminal();
     if (this.#audience.writing || !terminal) return; // Comes here again when that is out.
     this.#finished = true;
     void this.#subscription?.drain();
-    const written = this.#audience.write(terminal, (viewer) => {
+    const last = this.#due();
+    const written = this.#audience.write(last ? [last, terminal] : [terminal], (viewer) => {
       this.leave(viewer);
       viewer.end();
     });
-    if (written instanceof Promise) void written.then(() => this.#context.ended(this));
-    else this.#context.ended(this);
+    const ended = ({ writes }: Written): void => {
+      if (last) this.#context.stats.deliveries += writes;
+      this.#context.ended(this);
+    };
+    if (written instanceof Promise) void written.then(ended);
+    else ended(written);
   }
 
   #count(): void {
@@ -380,7 +392,7 @@ export class StreamRelay {
   }
 
   #tell(viewer: Viewer, update: Update): void {
-    viewer.write(viewer.transport.encode(update), update);
+    viewer.write(viewer.transport.encode(update), [update]);
   }
 
   /** What came since the last flush, or undefined where nobody would see anything of it. */

@@ -18,8 +18,8 @@ export interface Viewer {
   isBehind(): boolean;
   /** Calls `listener` once, when what waits has been taken. Not called for a connection that closes. */
   onceDrained(listener: () => void): void;
-  /** Writes what its transport made of `update`: one write to one connection, and nothing else. */
-  write(bytes: Buffer, update: Update): void;
+  /** Writes what its transport made of `updates`: one write to one connection, and nothing else. */
+  write(bytes: Buffer, updates: readonly Update[]): void;
   /** Writes something that says nothing, where the connection needs it to stay open. */
   keepAlive(): void;
   /** Nothing follows: the stream has ended. */

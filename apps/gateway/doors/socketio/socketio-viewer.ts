@@ -36,12 +36,12 @@ export class SocketIoViewer implements Viewer {
     else conn.once('drain', listener);
   }
 
-  /** Writes `frame`, which is `update` as it goes over the wire, past the packet queues where nothing waits in them. */
-  write(frame: Buffer, update: Update): void {
+  /** Writes `frames`, which are `updates` as they go over the wire, past the packet queues where nothing waits in them. */
+  write(frames: Buffer, updates: readonly Update[]): void {
     const { conn } = this.socket;
     const connection = conn['writeBuffer'].length === 0 && this.socket.connected ? webSocketConnection(conn) : undefined;
-    if (connection) connection.write(frame);
-    else emit(this.socket, update);
+    if (connection) connection.write(frames);
+    else for (const update of updates) emit(this.socket, update);
   }
 
   keepAlive(): void {
