@@ -12,11 +12,11 @@ import { type FrameContent, framesOfLine } from './frames-of-line.js';
 const LOADING_AFTER_MS = 200;
 /**
  * Frames closer together than this travel in one message, in milliseconds; a frame that comes later goes at once. When a
- * message has carried so many frames, the answer is faster than any eye: then thirty messages a second are enough. Lines that
+ * message has carried so many frames, the answer is faster than any eye: then twenty-five messages a second, as in a film, are enough. Lines that
  * the engine wrote so many at a time have waited there already.
  */
 const GATHER_MS = 4;
-const FAST_GATHER_MS = 32;
+const FAST_GATHER_MS = 40;
 const FAST_FRAMES = 4;
 /** Characters of text one stream may produce; past it the stream ends with an error. */
 const MAX_CHARACTERS = 32 * 1024 * 1024;
