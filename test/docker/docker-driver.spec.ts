@@ -11,6 +11,7 @@ import { createDockerDriver } from '../../apps/orchestrator/drivers/docker.js';
 import type { GpuCandidate } from '#contracts';
 import { type Candidate, isCandidate, type Progress, type RunningEngine, type StartReport } from '../../apps/orchestrator/drivers/driver.js';
 import { answerTo } from '../support/answers.js';
+import { freePort } from '../support/free-port.js';
 import { ask } from '../support/http-client.js';
 import { startMesh } from '../support/mesh-process.js';
 import { createStream, viewOf } from '../support/stream-requests.js';
@@ -494,12 +495,4 @@ async function firstAnswer(url: string): Promise<string> {
       if (Date.now() > deadline) throw thrown;
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

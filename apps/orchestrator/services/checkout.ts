@@ -71,7 +71,8 @@ async function git(args: readonly string[], signal: AbortSignal | undefined): Pr
 async function definitionAt(path: string): Promise<string> {
   const found = await lstat(path).catch(() => undefined);
   if (!found) throw new MeshError('invalid_request', `There is no service definition at ${path}.`, { details: { field: 'source' } });
-  if (!found.isDirectory()) return path;
+  if (found.isFile() || found.isSymbolicLink()) return path; // Reading it refuses the link.
+  if (!found.isDirectory()) throw new MeshError('invalid_request', `${path} is no file.`, { details: { field: 'source' } });
   const files = (await readdir(path)).filter((name) => NAME.test(name)).sort();
   const [only, ...others] = files;
   if (only === undefined) throw new MeshError('invalid_request', `${path} has no file that ends with .service.yml.`, { details: { field: 'source' } });

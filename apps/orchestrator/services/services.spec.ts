@@ -151,6 +151,8 @@ describe('checkout', () => {
     writeFileSync(join(folder, 'real.service.yml'), PLAIN);
     symlinkSync(join(folder, 'real.service.yml'), join(folder, 'link.service.yml'));
     expect((await refusal(() => checkOut(parseSource(join(folder, 'link.service.yml')), cache()))).message).toContain('it is a link');
+    execFileSync('mkfifo', [join(folder, 'pipe.service.yml')]);
+    expect((await refusal(() => checkOut(parseSource(join(folder, 'pipe.service.yml')), cache()))).message).toContain('is no file');
     mkdirSync(join(folder, 'inside'));
     writeFileSync(join(folder, 'compose.yml'), 'services: {}');
     writeFileSync(join(folder, 'inside/a.service.yml'), `${PLAIN}compose: ../compose.yml`);

@@ -1,6 +1,7 @@
 /** Where a Docker engine may listen on this machine, and which one answers. Looks at the socket before dockerode (heavy) is loaded. */
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import { socketsOf as hardwareSocketsOf } from '#hardware';
 import type Docker from 'dockerode';
 import { bounded } from './bounded.js';
 import { errnoOf, wordsOf } from './failure.js';
@@ -19,21 +20,10 @@ export interface Endpoint {
 }
 
 /** The sockets to look at, best first, or why there are none. `dockerHost` is the value of DOCKER_HOST. */
-export function socketsOf(dockerHost: string | undefined, { platform, home, uid }: Machine): readonly string[] | { readonly notMe: string } {
-  if (dockerHost) {
-    const local = /^(?:unix|npipe):\/\/(.+)$/.exec(dockerHost)?.[1];
-    // A remote daemon would publish the engine on its own loopback, out of our reach.
-    return local ? [local] : { notMe: `DOCKER_HOST is ${dockerHost}, but only a Docker engine on this machine is used: set engine.url to attach to one elsewhere` };
-  }
-  if (platform === 'win32') return ['//./pipe/docker_engine'];
-  return [
-    '/var/run/docker.sock',
-    ...(uid === undefined || platform !== 'linux' ? [] : [`/run/user/${uid}/docker.sock`]),
-    `${home}/.docker/run/docker.sock`,
-    `${home}/.orbstack/run/docker.sock`,
-    `${home}/.colima/default/docker.sock`,
-    `${home}/.rd/docker.sock`,
-  ];
+export function socketsOf(dockerHost: string | undefined, machine: Machine): readonly string[] | { readonly notMe: string } {
+  const sockets = hardwareSocketsOf({ dockerHost, ...machine });
+  // A remote daemon would publish the engine on its own loopback, out of our reach.
+  return sockets.length > 0 ? sockets : { notMe: `DOCKER_HOST is ${dockerHost}, but only a Docker engine on this machine is used: set engine.url to attach to one elsewhere` };
 }
 
 /** The first socket with a Docker engine behind it, or why none has, a clause for a person. */
