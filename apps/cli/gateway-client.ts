@@ -22,6 +22,7 @@ import {
   Snapshot,
   parseOrThrow,
 } from '#contracts';
+import { withDeadline } from '#deadline';
 
 /** No connection is kept: a command ends when its work does. An event stream may be silent for long. */
 const DISPATCHER = new Agent({ pipelining: 0, headersTimeout: 0, bodyTimeout: 0 });
@@ -56,7 +57,7 @@ export class GatewayClient {
   /** True when an ollamesh gateway answers there. */
   async answers(): Promise<boolean> {
     try {
-      const response = await fetch(`${this.url}/health`, { dispatcher: DISPATCHER, signal: AbortSignal.timeout(1_000) });
+      const response = await fetch(`${this.url}/health`, { dispatcher: DISPATCHER, signal: withDeadline(undefined, 1_000) });
       await response.body?.cancel();
       return response.ok && response.headers.has('x-ollamesh');
     } catch {
@@ -185,7 +186,7 @@ export class GatewayClient {
       return await fetch(this.url + path, {
         dispatcher: DISPATCHER,
         method,
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: withDeadline(undefined, timeoutMs),
         headers: { ...this.#key, ...headers, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
       });

@@ -1,5 +1,6 @@
 /** What a model's registry says about it before the engine is asked: how large it is, and which blobs it consists of. */
 import { parseModelName } from '#contracts';
+import { withDeadline } from '#deadline';
 import { type Digest, RegistryClient, blobsOf, digestOf } from '#registry';
 
 /** A pull does not wait longer for what is only good to know, in milliseconds. */
@@ -21,7 +22,7 @@ export function createRegistryLookup(userAgent: string): RegistryLookup {
     const name = parseModelName(model);
     if (!name) return undefined;
     try {
-      const both = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+      const both = withDeadline(signal, PATIENCE_MS);
       const { text, manifest } = await client.manifest({ name, insecure: isLoopbackRegistry(model) }, both);
       const blobs = [...new Map(blobsOf(manifest).map((blob) => [blob.digest, blob])).values()];
       return { digest: digestOf(text), blobs, totalBytes: blobs.reduce((sum, { size }) => sum + size, 0) };

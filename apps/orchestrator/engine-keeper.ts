@@ -8,6 +8,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import { Bus } from '#bus';
 import type { Config, EngineConfig } from '#config';
 import { type EngineChoice, MeshError } from '#contracts';
+import { withDeadline } from '#deadline';
 import { CONFIG, Logger } from '#runtime';
 import type { Candidate, Driver, NotMe, Progress, RunningEngine, StartReport } from './drivers/driver.js';
 import { EngineLife } from './engine-life.js';
@@ -214,7 +215,7 @@ export class EngineKeeper implements OnApplicationBootstrap, OnApplicationShutdo
   /** A driver that fails to look is as good as one that found nothing: the others go on. */
   async #look(driver: Driver, signal: AbortSignal): Promise<Candidate | NotMe> {
     try {
-      return await driver.probe(AbortSignal.any([signal, AbortSignal.timeout(this.#setup.timings.lookMs)]));
+      return await driver.probe(withDeadline(signal, this.#setup.timings.lookMs));
     } catch (thrown) {
       return { driver: driver.driver, notMe: `Looking failed: ${MeshError.from(thrown).message}` };
     }

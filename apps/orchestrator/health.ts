@@ -1,6 +1,7 @@
 /** Whether an engine answers: once after its start, then again and again. Knows nothing of what started it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MeshError } from '#contracts';
+import { withDeadline } from '#deadline';
 import { OllamaClient } from '#ollama';
 import type { EngineExit, RunningEngine } from './drivers/driver.js';
 import type { Timings } from './timings.js';
@@ -26,7 +27,7 @@ export async function firstAnswer(engine: RunningEngine, timeoutMs: number, sign
     signal.throwIfAborted();
     if (exit) throw new MeshError('engine_unavailable', `The engine ended before it answered: ${describeExit(exit)}.`);
     try {
-      return await client.version(AbortSignal.any([signal, AbortSignal.timeout(1_000)]));
+      return await client.version(withDeadline(signal, 1_000));
     } catch (thrown) {
       last = MeshError.from(thrown).message;
     }
@@ -75,7 +76,7 @@ async function probe(engine: RunningEngine, client: OllamaClient, listener: Heal
     if (!awake) break;
     const askedAt = performance.now();
     try {
-      await client.version(AbortSignal.any([signal, AbortSignal.timeout(timings.probeTimeoutMs)]));
+      await client.version(withDeadline(signal, timings.probeTimeoutMs));
       if (missed > 0) listener.recovered();
       missed = 0;
       listener.answered();

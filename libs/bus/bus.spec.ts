@@ -335,6 +335,7 @@ describe.each([embeddedBroker, natsServer])('connection to $name', ({ missing, s
     await eventually(() => !caller.connected && !server_.connected);
     const again = await start({ port: own.port });
     await eventually(() => caller.connected && server_.connected);
+    await server_.flush(); // What it serves is told to the broker after it counts as connected.
     expect(await caller.call(Double, { n: 4 })).toEqual({ n: 8 });
     server_.publish(Said, { text: 'still here' });
     await eventually(() => heard.length > 0);

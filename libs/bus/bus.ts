@@ -9,6 +9,7 @@ import {
 } from '@nats-io/transport-node';
 import { type Address, type AppName, type MeshEvent, MeshError, type Rpc, parseOrThrow, subjectOf } from '#contracts';
 import type { z } from 'zod';
+import { withDeadline } from '#deadline';
 import type { BusConnection, BusMessage } from './connection.js';
 import type { Storage } from './storage/bucket.js';
 import { type Tracer, childTraceparent } from './trace.js';
@@ -195,7 +196,7 @@ export class Bus {
       const span = this.tracer?.start(`serve ${rpc.name}`, 'server', traceparent, { 'rpc.system': 'nats', 'rpc.method': rpc.name });
       const since = performance.now();
       try {
-        const signal = AbortSignal.timeout(deadlineOf(message.headers, rpc.deadlineMs));
+        const signal = withDeadline(undefined, deadlineOf(message.headers, rpc.deadlineMs));
         this.#respond(message, await handler(request, { signal, traceparent: span?.traceparent ?? traceparent }));
         this.#served(rpc, 'answered', since);
         span?.end();

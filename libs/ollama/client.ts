@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { MeshError } from '#contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
+import { withDeadline } from '#deadline';
 import { jsonLines } from './ndjson.js';
 import { Embedded, InferenceLine, PullLine, type RunningModel, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
 
@@ -131,8 +132,7 @@ export class OllamaClient {
 
   /** A whole answer, bounded in time from the connection to its last byte. */
   async #text(method: 'GET' | 'POST' | 'DELETE', path: string, body: object | undefined, signal?: AbortSignal): Promise<string> {
-    const timeout = AbortSignal.timeout(this.callTimeoutMs);
-    const both = signal ? AbortSignal.any([signal, timeout]) : timeout;
+    const both = withDeadline(signal, this.callTimeoutMs);
     return this.#textOf(await this.#send(method, path, body && JSON.stringify(body), both), both);
   }
 

@@ -4,6 +4,7 @@ import { EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import type { LoadedConfig } from '#config';
 import { DEFAULT_HOST } from '#contracts';
+import { withDeadline } from '#deadline';
 import type { Check, Verdict } from './check.js';
 
 /** How long one connection or answer may take, in milliseconds. */
@@ -122,7 +123,7 @@ export function registryCheck(url = `https://${DEFAULT_HOST}/v2/`): Check {
 /** @throws what undici throws, or a time-out */
 async function get(url: string, signal: AbortSignal, dispatcher?: EnvHttpProxyAgent): Promise<{ status: number; body: string }> {
   try {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+    const limit = withDeadline(signal, ANSWER_MS);
     const { statusCode, body } = await request(url, { signal: limit, ...(dispatcher && { dispatcher }), reset: true });
     return { status: statusCode, body: (await body.text()).slice(0, 64 * 1024) };
   } finally {

@@ -1,6 +1,7 @@
 /** Writes answers the way Ollama does: JSON with a charset, NDJSON line by line, and nobody's slow socket fills this process's memory. */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { withDeadline } from '#deadline';
 import { ApiError } from '#ollama-wire';
 import { Gone } from '../errors.js';
 
@@ -45,7 +46,7 @@ export async function sendLines(response: ServerResponse, lines: string, signal:
   if (signal.aborted || response.destroyed) throw new Gone();
   if (!response.headersSent) response.writeHead(200, { 'Content-Type': contentType });
   if (response.write(lines)) return;
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(STALL_MS)]);
+  const patience = withDeadline(signal, STALL_MS);
   try {
     await once(response, 'drain', { signal: patience });
   } catch {

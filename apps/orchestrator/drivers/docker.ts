@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 import type { EngineConfig } from '#config';
 import { type GpuCandidate, MeshError } from '#contracts';
+import { withDeadline } from '#deadline';
 import { type ContainerPlan, type ImageLayout, OLLAMA_LAYOUT, planContainers } from './docker/container.js';
 import { type Endpoint, findDocker, type Machine, socketsOf } from './docker/endpoint.js';
 import { allowedBy } from './docker/gpu-policy.js';
@@ -48,7 +49,7 @@ export function createDockerDriver({ config: asked, described = ofOllama, node, 
       if (!first) return notMe(`engine.gpu.use is "required", but there is no way to a GPU: ${offered.at(-1)?.reason ?? 'none was found.'}`);
       try {
         const imageIsHere = await hasImage(endpoint.docker, first.image, PROBE_LIMIT_MS, signal);
-        const downloadBytes = imageIsHere ? 0 : await imageSize(first.image, process.arch, AbortSignal.any([signal, AbortSignal.timeout(PROBE_LIMIT_MS)]));
+        const downloadBytes = imageIsHere ? 0 : await imageSize(first.image, process.arch, withDeadline(signal, PROBE_LIMIT_MS));
         return candidate(endpoint, [first, ...others], { log, startTimeoutMs: config.startTimeoutMs, downloadBytes });
       } catch (thrown) {
         return notMe(`Docker on ${endpoint.socket} answers, but not about its images: ${MeshError.from(thrown).message}`);

@@ -1,6 +1,7 @@
 /** An Ollama that runs already: at the configured URL, or where Ollama listens by default. Attached, never stopped. */
 import { request } from 'undici';
 import type { EngineConfig } from '#config';
+import { withDeadline } from '#deadline';
 import type { Candidate, Driver, NotMe, RunningEngine } from './driver.js';
 
 const DEFAULT_URL = 'http://127.0.0.1:11434';
@@ -36,7 +37,7 @@ type Seen = { kind: 'ollama'; version: string } | { kind: 'gateway' } | { kind: 
 
 async function look(url: string, signal: AbortSignal): Promise<Seen> {
   try {
-    const response = await request(`${url}/api/version`, { signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]) });
+    const response = await request(`${url}/api/version`, { signal: withDeadline(signal, LOOK_TIMEOUT_MS) });
     const text = await response.body.text();
     if (response.headers['x-ollamesh'] !== undefined) return { kind: 'gateway' };
     const body: unknown = JSON.parse(text);

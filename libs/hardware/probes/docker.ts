@@ -1,6 +1,7 @@
 /** Whether a Docker engine answers on this machine, and what it says of itself; permission denied is told apart from absent. */
 import { request } from 'node:http';
 import type { ContainerRuntimes } from '#contracts';
+import { withDeadline } from '#deadline';
 
 export type Docker = ContainerRuntimes['docker'];
 
@@ -90,7 +91,7 @@ function failure(thrown: unknown, socket: string): Pick<Docker, 'state' | 'reaso
 
 const askSocket: SocketClient = (socketPath, path, timeoutMs) =>
   new Promise((resolve, reject) => {
-    const call = request({ socketPath, path, signal: AbortSignal.timeout(timeoutMs), agent: false }, (response) => {
+    const call = request({ socketPath, path, signal: withDeadline(undefined, timeoutMs), agent: false }, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {

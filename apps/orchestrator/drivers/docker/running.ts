@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineGpu } from '#contracts';
 import type Docker from 'dockerode';
+import { withDeadline } from '#deadline';
 import type { EngineExit, RunningEngine } from '../driver.js';
 import type { LineSink } from '../engine-log.js';
 import { LogTail } from '../log-tail.js';
@@ -122,7 +123,7 @@ async function dockerGone(container: Docker.Container, url: string): Promise<str
     return undefined;
   } catch (thrown) {
     if (statusOf(thrown) !== undefined) return undefined;
-    const answers = await fetch(`${url}/api/version`, { signal: AbortSignal.timeout(RECONNECT_MS) }).then(() => true, () => false);
+    const answers = await fetch(`${url}/api/version`, { signal: withDeadline(undefined, RECONNECT_MS) }).then(() => true, () => false);
     return answers ? undefined : `Docker went away, and it with it (${wordsOf(thrown)})`;
   }
 }

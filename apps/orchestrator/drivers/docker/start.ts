@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineGpu, MeshError } from '#contracts';
 import type Docker from 'dockerode';
+import { withDeadline } from '#deadline';
 import type { RunningEngine, StartReport } from '../driver.js';
 import type { LineSink } from '../engine-log.js';
 import { LogTail } from '../log-tail.js';
@@ -183,7 +184,7 @@ async function gpuReport(container: Docker.Container, url: string, signal: Abort
     if (report || answered) return report;
     if (!(await bounded(() => container.inspect())).State.Running) return undefined;
     // An engine says it before it answers.
-    answered = await fetch(`${url}/api/version`, { signal: AbortSignal.any([signal, AbortSignal.timeout(1_000)]) }).then(({ ok }) => ok, () => false);
+    answered = await fetch(`${url}/api/version`, { signal: withDeadline(signal, 1_000) }).then(({ ok }) => ok, () => false);
     await sleep(GPU_POLL_MS, undefined, { signal });
   }
   return undefined;
