@@ -10,6 +10,7 @@ const BENCHES = {
   engine: () => import('./engine.mjs'),
   pull: () => import('./pull.mjs'),
   models: () => import('./models.mjs'),
+  page: () => import('./page.mjs'),
   doors: () => import('./doors.mjs'),
   'streams:fan-out': () => import('./streams/fan-out.mjs'),
   'streams:few': () => import('./streams/few.mjs'),
