@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { Bus } from '#bus';
 import { BenchmarkModel, LoadModel, ModelName, ModelsBenchmark, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
 import { ModelDigests } from '../../cache/model-digests.js';
+import { JoinedQuestion } from '../../joined-question.js';
 import { MeshView } from '../../mesh-view.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
@@ -24,6 +25,8 @@ type ModelOnNode = z.output<typeof ModelOnNode>;
 @ApiTags('models')
 @Controller('models')
 export class ModelsController {
+  readonly #listing = new JoinedQuestion(() => this.#list());
+
   constructor(
     private readonly bus: Bus,
     private readonly mesh: MeshView,
@@ -32,9 +35,13 @@ export class ModelsController {
 
   @Get()
   @ApiOperation({ summary: 'The models that every engine has, and which are in memory' })
-  async list(@Headers('traceparent') traceparent: string | undefined) {
+  list() {
+    return this.#listing.answer();
+  }
+
+  async #list() {
     const nodes = this.mesh.placement.nodes.filter(({ engine }) => engine === 'ready').map(({ node }) => node);
-    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ModelsList, {}, { node, traceparent })));
+    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ModelsList, {}, { node })));
     const here = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const [failure] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
     if (here.length === 0 && failure !== undefined) throw failure;
