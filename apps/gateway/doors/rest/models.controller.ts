@@ -38,8 +38,8 @@ export class ModelsController {
 
   @Get()
   @ApiOperation({ summary: 'The models that every engine has, and which are in memory' })
-  async list(@Headers('traceparent') traceparent: string | undefined) {
-    return { models: await this.inventory.list(traceparent) };
+  async list() {
+    return { models: await this.inventory.list() };
   }
 
   @Get('recommended')
