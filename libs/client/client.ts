@@ -1,5 +1,4 @@
 /** A gateway's client: what it offers, over one address. */
-import type { z } from 'zod';
 import type { CacheMode, CacheStats, ChatMessage, CreateStream, CreatedStream, Engine, Hardware, PullProgress, StreamView } from '#contracts';
 import { MeshError } from '#mesh-error';
 import { Answer } from './answer.js';
@@ -13,7 +12,7 @@ import { type Io, socketTransport } from './socket-transport.js';
 import { type Transport, sseTransport } from './transport.js';
 
 /** As `POST /streams` takes it. */
-export type GenerationRequest = z.input<typeof CreateStream>;
+export type GenerationRequest = CreateStream;
 
 export interface ClientOptions {
   /** Base address of the gateway, such as `http://127.0.0.1:11435`; in a browser also a path, such as `/ollamesh`. */

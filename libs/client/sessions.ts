@@ -1,5 +1,4 @@
 /** Sessions: conversations that many share. A session here is one member's, or one watch link's, view of it. */
-import type { z } from 'zod';
 import type { AddedLink, AddedMember, Asked, CreateSession, CreatedSession, SessionLink, SessionNews, SessionRole, SessionView, UpdateSession } from '#contracts';
 import type { Answer } from './answer.js';
 import { either } from './deadline.js';
@@ -7,8 +6,8 @@ import type { CallOptions, Http } from './http.js';
 import { type Reconnecting, type Resumed, persist } from './persist.js';
 import type { Retry } from './retry.js';
 
-export type SessionSettings = z.input<typeof CreateSession>;
-export type SessionChanges = z.input<typeof UpdateSession>;
+export type SessionSettings = CreateSession;
+export type SessionChanges = UpdateSession;
 export type SessionEvent = SessionNews | Reconnecting | Resumed;
 
 const NEWS: readonly string[] = ['session', 'message', 'answer', 'presence', 'closed'] satisfies SessionNews['event'][];
