@@ -1,24 +1,25 @@
 /** The engines and machines of the mesh: a dot and a word in the top bar, the details behind it. */
+import type { Engine, Hardware } from '#contracts';
 import { find, make } from './dom.js';
 import { bytes } from './format.js';
 
-const TONE = { ready: 'good', failed: 'bad', stopped: 'bad', absent: 'bad' };
+const TONE: Partial<Record<Engine['state'], string>> = { ready: 'good', failed: 'bad', stopped: 'bad', absent: 'bad' };
 
 export class MeshState {
-  #engines = new Map();
-  #hardware = new Map();
+  readonly #engines = new Map<string, Engine>();
+  readonly #hardware = new Map<string, Hardware>();
 
-  takeEngine(engine) {
+  takeEngine(engine: Engine): void {
     this.#engines.set(engine.node, engine);
     this.#draw();
   }
 
-  takeHardware(hardware) {
+  takeHardware(hardware: Hardware): void {
     this.#hardware.set(hardware.node, hardware);
     this.#draw();
   }
 
-  #draw() {
+  #draw(): void {
     const engines = [...this.#engines.values()];
     const ready = engines.filter(({ state }) => state === 'ready').length;
     const best = engines.find(({ state }) => state === 'ready') ?? engines[0];
@@ -31,15 +32,15 @@ export class MeshState {
   }
 }
 
-function wordOf({ state, acquiredPercent }) {
+function wordOf({ state, acquiredPercent }: Engine): string {
   return state === 'acquiring' && acquiredPercent !== undefined ? `${state} ${Math.floor(acquiredPercent)} %` : state;
 }
 
-function nodeView(node, engine, hardware, named) {
+function nodeView(node: string, engine: Engine | undefined, hardware: Hardware | undefined, named: boolean): HTMLElement {
   return make('section', { class: 'node' }, ...(named ? [make('h2', {}, node)] : []), ...(engine ? engineView(engine) : []), ...(hardware ? hardwareView(hardware) : []));
 }
 
-function engineView(engine) {
+function engineView(engine: Engine): HTMLElement[] {
   return [
     make('h3', {}, 'Engine'),
     make('p', { class: 'state-line' }, make('span', { class: `dot is-${TONE[engine.state] ?? 'busy'}` }), make('strong', {}, wordOf(engine)), ` ${engine.reason}`),
@@ -47,7 +48,7 @@ function engineView(engine) {
       ['Driver', engine.driver],
       ['Version', engine.version],
       ['Since', new Date(engine.since).toLocaleString()],
-      ...engine.models.map(({ model, state, detail }) => [model, detail ? `${state}: ${detail}` : state]),
+      ...engine.models.map(({ model, state, detail }): Fact => [model, detail ? `${state}: ${detail}` : state]),
     ]),
     make('h4', {}, 'What could run it'),
     make(
@@ -59,26 +60,28 @@ function engineView(engine) {
   ];
 }
 
-function hardwareView({ os, cpu, memory, gpus, findings }) {
+function hardwareView({ os, cpu, memory, gpus, findings }: Hardware): HTMLElement[] {
   return [
     make('h3', {}, 'Machine'),
     facts([
       ['System', `${os.distribution} ${os.release}, ${os.arch}`],
       ['CPU', `${cpu.brand}, ${cpu.cores} cores, ${Math.round(cpu.loadPercent)} % busy`],
       ['Memory', `${bytes(memory.availableBytes)} free of ${bytes(memory.totalBytes)}`],
-      ...(gpus.length > 0 ? gpus.map((gpu) => ['GPU', gpuText(gpu)]) : [['GPU', 'none']]),
+      ...(gpus.length > 0 ? gpus.map((gpu): Fact => ['GPU', gpuText(gpu)]) : [['GPU', 'none'] as Fact]),
     ]),
     ...(findings.length > 0 ? [make('ul', { class: 'findings' }, ...findings.map((finding) => make('li', {}, finding)))] : []),
   ];
 }
 
-function gpuText({ name, vramTotalBytes, vramUsedBytes, utilizationPercent, temperatureCelsius }) {
+function gpuText({ name, vramTotalBytes, vramUsedBytes, utilizationPercent, temperatureCelsius }: Hardware['gpus'][number]): string {
   const memory = vramTotalBytes === undefined ? [] : [vramUsedBytes === undefined ? bytes(vramTotalBytes) : `${bytes(vramTotalBytes - vramUsedBytes)} free of ${bytes(vramTotalBytes)}`];
   const busy = utilizationPercent === undefined ? [] : [`${Math.round(utilizationPercent)} % busy`];
   const warm = temperatureCelsius === undefined ? [] : [`${Math.round(temperatureCelsius)} °C`];
   return [name, ...memory, ...busy, ...warm].join(', ');
 }
 
-function facts(rows) {
-  return make('dl', {}, ...rows.filter(([, value]) => value !== undefined).flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]));
+type Fact = readonly [string, string | undefined];
+
+function facts(rows: readonly Fact[]): HTMLElement {
+  return make('dl', {}, ...rows.flatMap(([name, value]) => (value === undefined ? [] : [make('dt', {}, name), make('dd', {}, value)])));
 }

@@ -16,12 +16,12 @@ addEventListener(
   { passive: true },
 );
 
-export function followEnd() {
+export function followEnd(): void {
   if (following) scroller().scrollTop = scroller().scrollHeight;
 }
 
 /** For the reader's own doing, such as a new question. */
-export function goToEnd() {
+export function goToEnd(): void {
   following = true;
   followEnd();
 }

@@ -2,12 +2,12 @@
 import { copyButton } from './clipboard.js';
 import { icon, make } from './dom.js';
 
-export function watchLink(streamId) {
-  return `${location.origin}/#${streamId}`;
+export function watchLink(streamId: string): string {
+  return `${location.origin}/watch/${streamId}`;
 }
 
-/** @returns {{button: HTMLElement, panel: HTMLElement}} a button for a row of actions, and what it unfolds */
-export function sharing(streamId) {
+/** A button for a row of actions, and what it unfolds. */
+export function sharing(streamId: string): { button: HTMLElement; panel: HTMLElement } {
   const link = watchLink(streamId);
   const field = make('input', { type: 'text', class: 'link-field', readonly: true, value: link, 'aria-label': 'Link to watch this answer' });
   field.addEventListener('focus', () => field.select());

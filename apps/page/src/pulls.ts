@@ -1,22 +1,29 @@
 /** "Get a model": asks the mesh to pull one and shows every pull's progress, whoever asked for it. */
+import type { PullProgress } from '#contracts';
 import { request } from './api.js';
 import { announce, find, make } from './dom.js';
+import { bodyOf } from './errors.js';
 import { bytes, seconds } from './format.js';
 
-export class Pulls {
-  #list = find('pulls');
-  #problem = find('pull-problem');
-  #name = find('pull-name');
-  #rows = new Map();
-  /** The last progress of each model, and when it came. */
-  #latest = new Map();
-  #running = new Set();
-  /** Pulls that this page asked for: their model is chosen when it is here. */
-  #mine = new Set();
-  #onPulled;
+interface Row {
+  show(progress: PullProgress): void;
+  fail(reason: string): void;
+}
 
-  /** @param {(model: string, mine: boolean) => void} onPulled told of every pull that succeeds */
-  constructor(onPulled) {
+export class Pulls {
+  readonly #list = find('pulls');
+  readonly #problem = find('pull-problem');
+  readonly #name = find<HTMLInputElement>('pull-name');
+  readonly #rows = new Map<string, Row>();
+  /** The last progress of each model, and when it came. */
+  readonly #latest = new Map<string, { progress: PullProgress; at: number }>();
+  readonly #running = new Set<string>();
+  /** Pulls that this page asked for: their model is chosen when it is here. */
+  readonly #mine = new Set<string>();
+  readonly #onPulled: (model: string, mine: boolean) => void;
+
+  /** @param onPulled told of every pull that succeeds */
+  constructor(onPulled: (model: string, mine: boolean) => void) {
     this.#onPulled = onPulled;
     find('pull-form').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -25,13 +32,13 @@ export class Pulls {
   }
 
   /** Opens the box, with a name filled in. */
-  open(name = '') {
+  open(name = ''): void {
     if (name) this.#name.value = name;
     find('pull-box').showPopover();
   }
 
   /** Takes a pull's progress. */
-  take(progress) {
+  take(progress: PullProgress): void {
     const { model, status, error } = progress;
     this.#latest.set(model, { progress, at: performance.now() });
     const row = this.#row(model);
@@ -50,51 +57,58 @@ export class Pulls {
   }
 
   /** Asks how far each pull is, for what was missed while the connection was gone. */
-  async catchUp() {
+  async catchUp(): Promise<void> {
     for (const model of this.#running) {
       try {
-        this.take(await request('GET', `/models/pull?model=${encodeURIComponent(model)}`));
+        this.take(await request<PullProgress>('GET', `/models/pull?model=${encodeURIComponent(model)}`));
       } catch (error) {
-        this.take({ model, status: 'failed', error });
+        this.#row(model).fail(bodyOf(error).message);
+        this.#running.delete(model);
       }
     }
   }
 
-  async #start(model) {
+  async #start(model: string): Promise<void> {
     this.#problem.hidden = true;
     if (model === '') return;
     const askedAt = performance.now();
     try {
-      const progress = await request('POST', '/models/pull', { model });
+      const progress = await request<PullProgress>('POST', '/models/pull', { model });
       this.#mine.add(progress.model);
       this.#name.value = '';
       // An event may have overtaken the answer to the request, and then is the newer of the two.
       const latest = this.#latest.get(progress.model);
       this.take(latest && latest.at >= askedAt ? latest.progress : progress);
     } catch (error) {
-      this.#problem.textContent = error.message;
+      this.#problem.textContent = bodyOf(error).message;
       this.#problem.hidden = false;
     }
   }
 
-  async #cancel(model) {
+  async #cancel(model: string): Promise<void> {
     try {
-      this.take(await request('DELETE', `/models/pull?model=${encodeURIComponent(model)}`));
+      this.take(await request<PullProgress>('DELETE', `/models/pull?model=${encodeURIComponent(model)}`));
     } catch (error) {
-      this.#problem.textContent = error.message; // It has ended meanwhile, as its row says.
+      this.#problem.textContent = bodyOf(error).message; // It has ended meanwhile, as its row says.
       this.#problem.hidden = false;
     }
   }
 
-  #row(model) {
+  #row(model: string): Row {
     const known = this.#rows.get(model);
     if (known) return known;
     const bar = make('progress', { max: '1', 'aria-label': `Getting ${model}` });
     const figures = make('span', { class: 'figures' });
-    const again = make('button', { type: 'button', class: 'quiet', hidden: true, onclick: () => this.#start(model) }, 'Try again');
+    const again = make('button', { type: 'button', class: 'quiet', hidden: true, onclick: () => void this.#start(model) }, 'Try again');
     const stop = make('button', { type: 'button', class: 'quiet', hidden: true, onclick: () => void this.#cancel(model) }, 'Cancel');
     this.#list.append(make('li', {}, make('div', { class: 'pull-title' }, make('strong', {}, model), stop, again), bar, figures));
-    const row = {
+    const row: Row = {
+      fail(reason) {
+        bar.hidden = stop.hidden = true;
+        again.hidden = false;
+        figures.classList.add('is-problem');
+        figures.textContent = reason;
+      },
       show(progress) {
         const { status, totalBytes, percent, error } = progress;
         bar.hidden = status !== 'pulling';
@@ -111,7 +125,7 @@ export class Pulls {
   }
 }
 
-function figuresOf({ phase, step, queuePosition, stalledSeconds, completedBytes, totalBytes, bytesPerSecond, etaSeconds, error }) {
+function figuresOf({ phase, step, queuePosition, stalledSeconds, completedBytes, totalBytes, bytesPerSecond, etaSeconds, error }: PullProgress): string {
   if (phase === 'queued') return `Waits for other pulls, number ${queuePosition} in the queue`;
   if (phase === 'retrying') return `It broke off and goes on shortly. ${error?.message ?? ''}`;
   if (!totalBytes || phase === 'verifying') return `${step}…`;

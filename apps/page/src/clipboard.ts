@@ -4,10 +4,10 @@ import { icon, make } from './dom.js';
 const SAID_MS = 1_600;
 
 /** A button that copies `text()` and says so for a moment. */
-export function copyButton(label, text) {
+export function copyButton(label: string, text: () => string): HTMLButtonElement {
   const caption = make('span', {}, label);
-  const button = make('button', { type: 'button', class: 'quiet', onclick: copy }, icon('copy'), caption);
-  let timer;
+  const button = make('button', { type: 'button', class: 'quiet', onclick: () => void copy() }, icon('copy'), caption);
+  let timer: ReturnType<typeof setTimeout>;
   async function copy() {
     const copied = await copyText(text());
     caption.textContent = copied ? 'Copied' : 'Press Ctrl+C';
@@ -21,7 +21,7 @@ export function copyButton(label, text) {
   return button;
 }
 
-async function copyText(text) {
+async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;
@@ -30,7 +30,7 @@ async function copyText(text) {
   }
 }
 
-function copyBySelection(text) {
+function copyBySelection(text: string): boolean {
   const area = make('textarea', { class: 'visually-hidden', readonly: true, 'aria-hidden': 'true' });
   area.value = text;
   const focused = document.activeElement;

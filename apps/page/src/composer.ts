@@ -2,16 +2,15 @@
 import { find } from './dom.js';
 
 export class Composer {
-  #form = find('composer');
-  #field = find('question');
-  #send = find('send');
-  #stop = find('stop');
+  readonly #field = find<HTMLTextAreaElement>('question');
+  readonly #send = find<HTMLButtonElement>('send');
+  readonly #stop = find('stop');
+  readonly #onSend: (question: string) => void;
   #busy = false;
-  #onSend;
 
-  constructor({ onSend, onStop }) {
+  constructor({ onSend, onStop }: { onSend: (question: string) => void; onStop: () => void }) {
     this.#onSend = onSend;
-    this.#form.addEventListener('submit', (event) => {
+    find('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
@@ -26,7 +25,7 @@ export class Composer {
     this.#fit();
   }
 
-  set busy(busy) {
+  set busy(busy: boolean) {
     if (this.#busy === busy) return;
     const stopHadFocus = document.activeElement === this.#stop;
     this.#busy = busy;
@@ -35,11 +34,11 @@ export class Composer {
     if (stopHadFocus && !busy) this.focus();
   }
 
-  focus() {
+  focus(): void {
     this.#field.focus();
   }
 
-  #submit() {
+  #submit(): void {
     const question = this.#field.value.trim();
     if (question === '' || this.#busy) return;
     this.#field.value = '';
@@ -48,7 +47,7 @@ export class Composer {
   }
 
   /** As high as its text, up to the limit in the style sheet. */
-  #fit() {
+  #fit(): void {
     this.#field.style.height = 'auto';
     this.#field.style.height = `${this.#field.scrollHeight}px`;
     this.#send.disabled = this.#field.value.trim() === '';

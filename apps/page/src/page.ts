@@ -1,4 +1,6 @@
 /** Puts the page together: one connection for streams, one for the mesh's news, and the two views (chat, and watching by link). */
+import './page.css';
+import type { Engine, Hardware, PullProgress } from '#contracts';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
 import { find, make } from './dom.js';
@@ -16,7 +18,7 @@ const SUGGESTIONS = ['What is NATS?', 'How do I get started?', 'What happens if 
 /** A break shorter than this is not worth a word. */
 const BANNER_AFTER_MS = 700;
 
-let bannerTimer;
+let bannerTimer: ReturnType<typeof setTimeout>;
 const streams = new Streams((connected) => {
   clearTimeout(bannerTimer);
   if (connected) find('banner').hidden = true;
@@ -30,30 +32,30 @@ const pulls = new Pulls((model, mine) => {
   void models.refresh();
 });
 const composer = new Composer({ onSend: (question) => chat.ask(question), onStop: () => chat.stop() });
-const chat = new Chat(streams, { chosenModel: () => models.chosen, getModel: (name) => pulls.open(name), onChange: drawChat });
+const chat: Chat = new Chat(streams, { chosenModel: () => models.chosen, system: () => '', getModel: (name) => pulls.open(name), onChange: drawChat });
 const watch = new WatchView(streams);
 
-function drawChat() {
+function drawChat(): void {
   composer.busy = chat.busy;
   find('welcome').hidden = !chat.empty;
   find('new-chat').hidden = chat.empty || document.body.dataset.view === 'watch';
 }
 
-function listenToMesh() {
-  const known = new Map();
-  const takers = {
-    engine: (engine) => {
+function listenToMesh(): void {
+  const known = new Map<string, string>();
+  const takers: Record<string, (data: never) => void> = {
+    engine: (engine: Engine) => {
       mesh.takeEngine(engine);
       const now = `${engine.state} ${JSON.stringify(engine.models)}`;
       if (known.get(engine.node) !== now) void models.refresh(); // An engine that comes or goes brings or takes its models.
       known.set(engine.node, now);
     },
-    hardware: (hardware) => mesh.takeHardware(hardware),
-    pull: (progress) => pulls.take(progress),
+    hardware: (hardware: Hardware) => mesh.takeHardware(hardware),
+    pull: (progress: PullProgress) => pulls.take(progress),
   };
   void followEvents(
     '/events',
-    (event, data) => takers[event]?.(data),
+    (event, data) => takers[event]?.(data as never),
     () => {
       void models.refresh();
       void pulls.catchUp();
@@ -61,9 +63,15 @@ function listenToMesh() {
   );
 }
 
-let routed;
-function route() {
-  const streamId = location.hash.slice(1);
+/** A stream's id where the address is a watch link: `/watch/<id>`, or `/#<id>` as links once were. */
+function watched(): string {
+  const [, , id = ''] = location.pathname.startsWith('/watch/') ? location.pathname.split('/') : [];
+  return id || location.hash.slice(1);
+}
+
+let routed: string | undefined;
+function route(): void {
+  const streamId = watched();
   if (streamId === routed) return; // A changed hash is told twice, as hashchange and popstate.
   routed = streamId;
   const view = streamId === '' ? 'chat' : 'watch';
@@ -96,4 +104,5 @@ addEventListener('popstate', route);
 
 takeKeys();
 route();
+chat.restore();
 listenToMesh();

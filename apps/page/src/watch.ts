@@ -5,22 +5,23 @@ import { find, make } from './dom.js';
 import { followEnd } from './follow-end.js';
 import { watchLink } from './share.js';
 import { textOf } from './stream-state.js';
+import type { Streams } from './streams.js';
 
 const STREAM_ID = /^[A-Za-z0-9_-]{22,64}$/;
-const GONE = {
+const GONE: Record<string, string> = {
   stream_not_found: 'There is no answer behind this link. It may have been mistyped, or the mesh has been restarted since.',
   stream_gone: 'This answer has ended some time ago and is no longer kept.',
 };
 
 export class WatchView {
-  #streams;
-  #unwatch = () => {};
+  readonly #streams: Streams;
+  #unwatch: () => void = () => undefined;
 
-  constructor(streams) {
+  constructor(streams: Streams) {
     this.#streams = streams;
   }
 
-  show(streamId) {
+  show(streamId: string): void {
     this.hide();
     find('watch-head').hidden = true;
     if (!STREAM_ID.test(streamId)) {
@@ -32,8 +33,7 @@ export class WatchView {
     find('watch-copy').replaceChildren(copyButton('Copy link', () => watchLink(streamId)));
     let hasCopy = false;
     this.#unwatch = this.#streams.watch(streamId, (state) => {
-      const gone = state.ending?.kind === 'failed' && state.model === undefined;
-      if (gone) {
+      if (state.ending?.kind === 'failed' && state.model === undefined) {
         this.#miss(GONE[state.ending.error.code] ?? state.ending.error.message);
         return;
       }
@@ -50,13 +50,13 @@ export class WatchView {
     });
   }
 
-  hide() {
+  hide(): void {
     this.#unwatch();
-    this.#unwatch = () => {};
+    this.#unwatch = () => undefined;
     find('watch-answer').replaceChildren();
   }
 
-  #miss(text) {
+  #miss(text: string): void {
     find('watch-head').hidden = true;
     find('watch-answer').replaceChildren(
       make('div', { class: 'missing', role: 'alert' }, make('h1', {}, 'Nothing to watch here'), make('p', {}, text), make('a', { href: '/', class: 'button' }, 'Ask something yourself')),
