@@ -72,7 +72,7 @@ export class Intake {
   async #start(request: StreamRequest, { caller, ...options }: Pick<Asker, 'caller' | 'client' | 'unwatchedGraceMs'>, known: LookedUp, observed: Observed): Promise<CreatedStream> {
     const release = this.#usage.begin(caller);
     try {
-      const created = await this.#relays.start(request, { traceparent: observed.traceparent, ...options });
+      const created = await this.#relays.start(request, { traceparent: observed.traceparent, keyId: caller.keyId, ...options });
       observed.began(created.id, created.model, known.outcome);
       this.#running.set(created.id, (relay) => {
         release(countersOf(relay));

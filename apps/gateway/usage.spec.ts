@@ -44,7 +44,21 @@ describe('usage', () => {
     await ended({ prompt_eval_count: 1, eval_count: 1 });
     await eventually(() => told.length === 2);
     expect(told[0]).toEqual({ streamId: id, kind: 'generation', model: 'tiny:latest', node: 'local', promptTokens: 5, answerTokens: 3, totalMs: 2, loadMs: 1, costUsd: 0 });
-    expect(usage.totals.models).toEqual([{ model: 'tiny:latest', requests: 2, promptTokens: 6, answerTokens: 4, totalMs: 2, loadMs: 1, costUsd: 0 }]);
+    expect(usage.totals().models).toEqual([{ model: 'tiny:latest', requests: 2, promptTokens: 6, answerTokens: 4, totalMs: 2, loadMs: 1, costUsd: 0 }]);
+  });
+
+  it('keys: summed for each that was shown; who is no operator sees but their own', async () => {
+    for (const keyId of ['ann', 'bob', undefined, 'ann']) {
+      const before = told.length;
+      const { id } = await here.relays.start({ prompt: 'x' }, { keyId });
+      producer.stream(id).say({ kind: 'done', finishReason: 'stop', counters: { eval_count: 2 } });
+      await eventually(() => told.length > before);
+    }
+    expect(told.map(({ keyId }) => keyId)).toEqual(['ann', 'bob', undefined, 'ann']);
+    expect(usage.totals().models).toMatchObject([{ requests: 4, answerTokens: 8 }]);
+    expect(usage.totals().keys).toMatchObject([{ keyId: 'ann', requests: 2, answerTokens: 4 }, { keyId: 'bob', requests: 1, answerTokens: 2 }]);
+    expect(usage.totals({ keyId: 'bob' }).keys).toMatchObject([{ keyId: 'bob' }]);
+    expect(usage.totals({ keyId: undefined }).keys).toEqual([]);
   });
 
   it('a stream that was asked of another gateway counts there', async () => {
@@ -54,13 +68,13 @@ describe('usage', () => {
     const viewer = await here.watch(stream.id);
     stream.say({ kind: 'done', finishReason: 'stop', counters: { eval_count: 9 } });
     await eventually(() => viewer.ended);
-    expect(usage.totals.models).toEqual([]);
+    expect(usage.totals().models).toEqual([]);
   });
 
   it('a stream that failed is a request without amounts', async () => {
     const { id } = await here.relays.start({ prompt: 'x' });
     producer.stream(id).say({ kind: 'error', error: { code: 'engine_eof', message: 'gone', retryable: true } });
     await eventually(() => told.length === 1);
-    expect(usage.totals.models).toEqual([{ model: 'tiny:latest', requests: 1, promptTokens: 0, answerTokens: 0, totalMs: 0, loadMs: 0, costUsd: 0 }]);
+    expect(usage.totals().models).toEqual([{ model: 'tiny:latest', requests: 1, promptTokens: 0, answerTokens: 0, totalMs: 0, loadMs: 0, costUsd: 0 }]);
   });
 });

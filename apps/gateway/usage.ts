@@ -1,21 +1,23 @@
-/** What requests to this gateway took: each told on the bus when it ends, and summed per model. */
+/** What requests to this gateway took: each told on the bus when it ends, and summed per model and per key. */
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
 import { type Counters, InferenceUsed, type Usage as Used, type UsageTotals } from '#contracts';
 import { Relays } from './relay/relays.js';
 
-/** Models counted; a mesh that has had more counts the rest as one. */
-const MAX_MODELS = 1_000;
+/** Models and keys counted; what goes beyond is counted as one. */
+const MAX_COUNTED = 1_000;
 const OTHERS = 'others';
 
 type Amounts = Omit<UsageTotals['models'][number], 'model' | 'requests'>;
+type Totals = Map<string, Amounts & { requests: number }>;
 
 @Injectable()
 export class Usage implements OnApplicationBootstrap {
   readonly #bus: Bus;
   readonly #relays: Relays;
   readonly #since = new Date().toISOString();
-  readonly #totals = new Map<string, Amounts & { requests: number }>();
+  readonly #models: Totals = new Map();
+  readonly #keys: Totals = new Map();
 
   constructor(bus: Bus, relays: Relays) {
     this.#bus = bus;
@@ -23,32 +25,38 @@ export class Usage implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    this.#relays.onEnded(({ id, model, node, ending }) => {
+    this.#relays.onEnded(({ id, model, node, keyId, ending }) => {
       if (node === undefined) return; // Asked of another gateway, which counts it.
       const counters = ending?.kind === 'done' ? ending.counters : {};
-      this.add({ streamId: id, kind: 'generation', model, node, ...amountsOf(counters) });
+      this.add({ streamId: id, kind: 'generation', model, node, ...(keyId !== undefined && { keyId }), ...amountsOf(counters) });
     });
   }
 
   /** Counts what a request took, and tells it. */
   add(used: Used): void {
-    const { model, promptTokens, answerTokens, totalMs, loadMs, costUsd } = used;
-    const key = this.#totals.has(model) || this.#totals.size < MAX_MODELS ? model : OTHERS;
-    const before = this.#totals.get(key) ?? { requests: 0, promptTokens: 0, answerTokens: 0, totalMs: 0, loadMs: 0, costUsd: 0 };
-    this.#totals.set(key, {
-      requests: before.requests + 1,
-      promptTokens: before.promptTokens + promptTokens,
-      answerTokens: before.answerTokens + answerTokens,
-      totalMs: before.totalMs + totalMs,
-      loadMs: before.loadMs + loadMs,
-      costUsd: before.costUsd + costUsd,
-    });
+    count(this.#models, used.model, used);
+    if (used.keyId !== undefined) count(this.#keys, used.keyId, used);
     this.#bus.publish(InferenceUsed, used);
   }
 
-  get totals(): UsageTotals {
-    return { since: this.#since, models: [...this.#totals].map(([model, amounts]) => ({ model, ...amounts })) };
+  /** @param ofKey whose key is told of, beside the models; every one if not set */
+  totals(ofKey?: { readonly keyId: string | undefined }): UsageTotals {
+    const keys = [...this.#keys].filter(([keyId]) => ofKey === undefined || keyId === ofKey.keyId);
+    return { since: this.#since, models: [...this.#models].map(([model, amounts]) => ({ model, ...amounts })), keys: keys.map(([keyId, amounts]) => ({ keyId, ...amounts })) };
   }
+}
+
+function count(totals: Totals, name: string, { promptTokens, answerTokens, totalMs, loadMs, costUsd }: Amounts): void {
+  const key = totals.has(name) || totals.size < MAX_COUNTED ? name : OTHERS;
+  const before = totals.get(key) ?? { requests: 0, promptTokens: 0, answerTokens: 0, totalMs: 0, loadMs: 0, costUsd: 0 };
+  totals.set(key, {
+    requests: before.requests + 1,
+    promptTokens: before.promptTokens + promptTokens,
+    answerTokens: before.answerTokens + answerTokens,
+    totalMs: before.totalMs + totalMs,
+    loadMs: before.loadMs + loadMs,
+    costUsd: before.costUsd + costUsd,
+  });
 }
 
 function amountsOf({ prompt_eval_count: promptTokens = 0, eval_count: answerTokens = 0, total_duration: total = 0, load_duration: load = 0 }: Counters): Amounts {

@@ -19,6 +19,8 @@ export const Usage = z.object({
   kind: z.enum(['generation', 'embedding']),
   model: z.string(),
   node: z.string(),
+  /** The id of the API key that was shown, if one was; `operator` for the operator's token. */
+  keyId: z.string().optional(),
   ...amounts,
 });
 export type Usage = z.infer<typeof Usage>;
@@ -30,5 +32,7 @@ export const UsageTotals = z.object({
   /** ISO 8601; a gateway counts from its start, what was asked of itself. */
   since: z.iso.datetime(),
   models: z.array(z.object({ model: z.string(), requests: z.number(), ...amounts })),
+  /** Of requests that showed a key, by its id: every one for an operator, their own for others. */
+  keys: z.array(z.object({ keyId: z.string(), requests: z.number(), ...amounts })),
 });
 export type UsageTotals = z.infer<typeof UsageTotals>;

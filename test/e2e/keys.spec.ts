@@ -63,6 +63,16 @@ describe('API keys', () => {
     expect(await keys(dataDir, ['list', '--json'])).not.toContain(chat.hash);
   });
 
+  it('usage: is summed for each key, by its id; who is no operator sees but their own', async () => {
+    const made = [await created(), await created(bearer(operator.key))];
+    for (const { id } of made) await readSse(`${mesh.url}/streams/${id}`, { headers: bearer(chat.key) });
+    const usageFor = async (key: string) => (await asked('GET', '/usage', bearer(key))).json<{ keys: { keyId: string; requests: number; answerTokens: number }[] }>().keys;
+    expect(await usageFor(chat.key)).toMatchObject([{ keyId: chat.id, requests: expect.any(Number), answerTokens: expect.any(Number) }]);
+    expect((await usageFor(chat.key))[0]?.answerTokens).toBeGreaterThan(0);
+    expect((await usageFor(operator.key)).map(({ keyId }) => keyId).toSorted()).toEqual([chat.id, operator.id].toSorted());
+    expect(await usageFor(watch.key)).toEqual([]);
+  });
+
   it('at once: commands that change the keys at the same time lose none', async () => {
     const other = await temporaryFolder();
     await Promise.all(Array.from({ length: 4 }, (_, index) => makeKey(other, `key ${index}`)));

@@ -38,29 +38,29 @@ const texts = (count: number) => Array.from({ length: count }, (_, index) => Str
 
 describe('embeddings', () => {
   it('batches: many texts are several questions and one answer', async () => {
-    const { embeddings: vectors, promptTokens, totalNs, model } = await embeddings.embed({ model: 'm', input: texts(100) }, 'ann', STILL);
+    const { embeddings: vectors, promptTokens, totalNs, model } = await embeddings.embed({ model: 'm', input: texts(100) }, { id: 'key:ann', keyId: 'ann' }, STILL);
     expect(vectors.map(([first]) => first)).toEqual(texts(100).map(Number));
     expect({ promptTokens, totalNs, model }).toEqual({ promptTokens: 100, totalNs: 5 * batches.length, model: 'm:latest' });
     expect(Math.max(...batches)).toBeLessThan(100);
-    expect(usage.totals.models).toEqual([{ model: 'm:latest', requests: 1, promptTokens: 100, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: batches.length / 1e6, costUsd: 0 }]);
+    expect(usage.totals().models).toEqual([{ model: 'm:latest', requests: 1, promptTokens: 100, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: batches.length / 1e6, costUsd: 0 }]);
   });
 
   it('batches: one whose answer does not fit in a message is halved until it does', async () => {
     dimensions = 1_000;
-    const { embeddings: vectors } = await embeddings.embed({ input: texts(40) }, 'ann', STILL);
+    const { embeddings: vectors } = await embeddings.embed({ input: texts(40) }, { id: 'key:ann', keyId: 'ann' }, STILL);
     expect(vectors.map(([first]) => first)).toEqual(texts(40).map(Number));
     dimensions = 10_000; // Not even one fits.
-    await expect(embeddings.embed({ input: texts(2) }, 'ann', STILL)).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(embeddings.embed({ input: texts(2) }, { id: 'key:ann', keyId: 'ann' }, STILL)).rejects.toMatchObject({ code: 'payload_too_large' });
   });
 
   it('nothing: the model is asked for all the same', async () => {
-    expect(await embeddings.embed({ input: [] }, 'ann', STILL)).toMatchObject({ embeddings: [], model: 'm:latest' });
+    expect(await embeddings.embed({ input: [] }, { id: 'key:ann', keyId: 'ann' }, STILL)).toMatchObject({ embeddings: [], model: 'm:latest' });
     expect(batches).toEqual([0]);
   });
 
   it('errors and leaving: no further batch is asked for', async () => {
-    await expect(embeddings.embed({ input: ['bad', ...texts(99)] }, 'ann', STILL)).rejects.toMatchObject({ code: 'invalid_request' });
-    await expect(embeddings.embed({ input: texts(99) }, 'ann', AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(embeddings.embed({ input: ['bad', ...texts(99)] }, { id: 'key:ann', keyId: 'ann' }, STILL)).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(embeddings.embed({ input: texts(99) }, { id: 'key:ann', keyId: 'ann' }, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
     expect(batches).toHaveLength(1);
   });
 });

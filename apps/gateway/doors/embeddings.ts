@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Bus } from '#bus';
 import { InferenceEmbed, MeshError, type ModelChoice, ModelName, parseOrThrow } from '#contracts';
 import { z } from 'zod';
+import type { Caller } from '../guard/caller.js';
 import { MeshView } from '../mesh-view.js';
 import { ModelChooser } from '../model-chooser.js';
 import { Usage } from '../usage.js';
@@ -24,11 +25,11 @@ export class Embeddings {
   ) {}
 
   /**
-   * @param client whose turn it takes in an engine's queue
+   * @param caller whose turn it takes in an engine's queue, and whose account
    * @param signal aborts when the client leaves: no further batch is asked for then
    * @throws MeshError `model_not_found`, `invalid_request` in the engine's words, `payload_too_large`, `too_many_requests`, `deadline_exceeded` after its time in the queue, `cancelled`
    */
-  async embed({ input, model, ...wanted }: Wanted, client: string, signal: AbortSignal): Promise<Embedded> {
+  async embed({ input, model, ...wanted }: Wanted, { id: client, keyId }: Pick<Caller, 'id' | 'keyId'>, signal: AbortSignal): Promise<Embedded> {
     const asked = model === undefined ? undefined : parseOrThrow(z.object({ model: ModelName }), { model }).model;
     const { model: settled, choice } = await this.chooser.settle(asked);
     const named = { ...(settled !== undefined && { model: settled }) };
@@ -49,7 +50,7 @@ export class Embeddings {
       sum.promptTokens += reply.promptTokens;
     }
     const { promptTokens, totalNs, loadNs } = sum;
-    this.usage.add({ kind: 'embedding', model: chosen, node, promptTokens, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: loadNs / 1e6, costUsd: 0 });
+    this.usage.add({ kind: 'embedding', model: chosen, node, ...(keyId !== undefined && { keyId }), promptTokens, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: loadNs / 1e6, costUsd: 0 });
     return { ...sum, model: chosen, node, ...(choice && { choice }) };
   }
 }

@@ -53,6 +53,8 @@ export interface StartOptions {
   readonly traceparent?: string | undefined;
   /** Who asks: where requests wait, turns are taken client by client. */
   readonly client?: string | undefined;
+  /** The id of the key that was shown, for the account. */
+  readonly keyId?: string | undefined;
   /** How long a stream may be unwatched that ends then. */
   readonly unwatchedGraceMs?: number;
 }
@@ -174,12 +176,13 @@ export class Relays implements OnApplicationBootstrap {
    * Starts a generation as a stream that lives on its own.
    * @throws MeshError of model-manager, or `unavailable`; no stream exists then.
    */
-  async start({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, client, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: StartOptions = {}): Promise<CreatedStream> {
+  async start({ model, whenUnwatched, ...generation }: StreamRequest, { traceparent, client, keyId, unwatchedGraceMs = this.#limits.unwatchedGraceMs }: StartOptions = {}): Promise<CreatedStream> {
     this.#refuseIfClosing();
     this.#makeRoom();
     const id = randomBytes(18).toString('base64url');
     const ownerToken = randomBytes(24).toString('base64url');
     const relay = new StreamRelay(this.#context, id, model ?? '');
+    relay.keyId = keyId;
     this.#relays.set(id, relay);
     try {
       const started = await this.#start(relay, {

@@ -57,6 +57,8 @@ export class StreamRelay {
   #finished: boolean;
   /** Where it is produced, as far as this gateway knows. */
   node: string | undefined;
+  /** Of the API key that its creator showed here, if any. */
+  keyId: string | undefined;
   #closed = false;
   #waiting: Frame[] | undefined;
   #repairing: Promise<MeshError | undefined> | undefined;

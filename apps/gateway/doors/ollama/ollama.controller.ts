@@ -91,7 +91,7 @@ export class OllamaController {
     if (!known.success) throw notPulled(model);
     const left = new AbortController();
     response.once('close', () => left.abort());
-    const embedded = await this.embeddings.embed({ ...wanted, model: known.data }, callerOf(request).id, left.signal).catch(missing(notPulled(model)));
+    const embedded = await this.embeddings.embed({ ...wanted, model: known.data }, callerOf(request), left.signal).catch(missing(notPulled(model)));
     tellModel(response, embedded);
     return embedded;
   }

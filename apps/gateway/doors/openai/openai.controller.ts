@@ -68,7 +68,7 @@ export class OpenAiController {
     const { model, input, dimensions, encoding_format: encoding, options, keep_alive: keepAlive } = embeddingRequest(bodyText(request.body));
     const left = new AbortController();
     response.once('close', () => left.abort());
-    const embedded = await this.embeddings.embed({ model: named(model), input, dimensions, options, keepAlive }, callerOf(request).id, left.signal);
+    const embedded = await this.embeddings.embed({ model: named(model), input, dimensions, options, keepAlive }, callerOf(request), left.signal);
     tellModel(response, embedded);
     const data = embedded.embeddings.map((vector, index) => ({ object: 'embedding', index, embedding: encoding === 'base64' ? base64Of(vector) : vector }));
     return { object: 'list', data, model, usage: { prompt_tokens: embedded.promptTokens, total_tokens: embedded.promptTokens } };
