@@ -16,8 +16,11 @@ import {
   Hardware,
   MeshError,
   Model,
+  type ModelPriority,
+  type ModelTask,
   type PullPolicy,
   PullProgress,
+  Recommendations,
   Service,
   Snapshot,
   parseOrThrow,
@@ -74,6 +77,10 @@ export class GatewayClient {
 
   async models(): Promise<Model[]> {
     return (await this.#call('GET', '/models', undefined, z.object({ models: z.array(Model) }))).models;
+  }
+
+  async recommended(task: ModelTask, priority: ModelPriority): Promise<Recommendations> {
+    return this.#call('GET', `/models/recommended?task=${task}&priority=${priority}`, undefined, Recommendations);
   }
 
   async engines(): Promise<Engine[]> {

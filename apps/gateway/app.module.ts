@@ -27,6 +27,8 @@ import { GUARD_PROVIDERS } from './guard/providers.js';
 import { Intake } from './intake.js';
 import { MeshView } from './mesh-view.js';
 import { MeshController } from './mesh.controller.js';
+import { ModelChooser } from './model-chooser.js';
+import { ModelsOfNodes } from './models-of-nodes.js';
 import { Generations } from './observe/generations.js';
 import { HttpObserver } from './observe/http-observer.js';
 import { MeshMetrics } from './observe/mesh-metrics.js';
@@ -48,7 +50,7 @@ import { Usage } from './usage.js';
   providers: [
     ...STORAGE_PROVIDERS, ...GUARD_PROVIDERS, MeshView, Relays, Sessions, SessionAnswers, SocketIoDoor, SocketIoPulls,
     Intake, ResponseCache, ModelDigests, KnownAnswers, HttpObserver, Generations, RelayMetrics, MeshMetrics,
-    DoorStreams, Embeddings, EnginePassage, MeshModels, Chats, Usage,
+    DoorStreams, Embeddings, EnginePassage, MeshModels, Chats, Usage, ModelsOfNodes, ModelChooser,
   ],
 })
 export class GatewayModule {}

@@ -1,6 +1,6 @@
 /**
  * The one way by which a generation becomes a stream, whatever door it came through: its size and its caller's share are
- * judged here, and an answer that is known already is played back. relays.ts owns the streams themselves.
+ * judged here, a model that it leaves to the mesh is chosen, and an answer that is known already is played back. relays.ts owns the streams themselves.
  */
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '#config';
@@ -10,6 +10,7 @@ import { KnownAnswers, type LookedUp } from './cache/known-answers.js';
 import type { Caller } from './guard/caller.js';
 import { refuseOversized } from './guard/prompt-limits.js';
 import { Usage } from './guard/usage.js';
+import { ModelChooser } from './model-chooser.js';
 import { Generations, type Observed } from './observe/generations.js';
 import { Relays } from './relay/relays.js';
 import type { StreamRelay } from './relay/stream-relay.js';
@@ -33,6 +34,7 @@ export interface TakenIn extends CreatedStream {
 @Injectable()
 export class Intake {
   readonly #relays: Relays;
+  readonly #chooser: ModelChooser;
   readonly #answers: KnownAnswers;
   readonly #generations: Generations;
   readonly #limits: Config['gateway']['limits'];
@@ -40,8 +42,9 @@ export class Intake {
   /** Told when a stream that came through here has ended. */
   readonly #running = new Map<string, (relay: StreamRelay) => void>();
 
-  constructor(relays: Relays, answers: KnownAnswers, generations: Generations, @Inject(CONFIG) config: Config) {
+  constructor(relays: Relays, chooser: ModelChooser, answers: KnownAnswers, generations: Generations, @Inject(CONFIG) config: Config) {
     this.#relays = relays;
+    this.#chooser = chooser;
     this.#answers = answers;
     this.#generations = generations;
     this.#limits = config.gateway.limits;
@@ -50,14 +53,16 @@ export class Intake {
   }
 
   /** @throws MeshError `payload_too_large`, `too_many_requests`, and what a new stream throws; none exists then */
-  async create(request: StreamRequest, { caller, client = caller.id, traceparent, cache, unwatchedGraceMs }: Asker): Promise<TakenIn> {
+  async create(asked: StreamRequest, { caller, client = caller.id, traceparent, cache, unwatchedGraceMs }: Asker): Promise<TakenIn> {
     const observed = this.#generations.begin(traceparent);
     try {
-      refuseOversized(request, this.#limits);
+      refuseOversized(asked, this.#limits);
+      const { model, choice } = await this.#chooser.settle(asked.model, asked);
+      const request = choice ? { ...asked, model } : asked;
       const known = await this.#answers.lookUp(request, caller.id, cache);
       const created = known.answer ? this.#relays.playBack(known.answer) : await this.#start(request, { caller, client, ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) }, known, observed);
       if (known.answer) observed.began(created.id, created.model, known.outcome);
-      return { ...created, cache: known.outcome };
+      return { ...created, ...(choice && { choice }), cache: known.outcome };
     } catch (thrown) {
       observed.refused(MeshError.from(thrown).code);
       throw thrown;

@@ -114,6 +114,8 @@ export const InferenceEmbed = rpc(
     dimensions: z.int().positive().optional(),
     options: unjudged.optional(),
     keepAlive: z.union([z.number(), z.string()]).optional(),
+    /** Whose request it is: turns are taken client by client. */
+    client: z.string().min(1).max(128).optional(),
   }),
   z.object({
     model: z.string(),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ErrorBody } from './errors.js';
 import { type EngineGeneration, Generation } from './inference.js';
 import { ModelName } from './model-name.js';
+import { ModelChoice } from './recommendation.js';
 import { Counters, Logprobs, StreamId, ToolCall } from './streams.js';
 
 /** `<epoch>-<seq>`: everything up to and including that frame has been seen. */
@@ -67,7 +68,13 @@ export type CreateStream = z.infer<typeof CreateStream>;
 /** What a door makes a stream of: `POST /streams` takes less of it. */
 export type StreamRequest = EngineGeneration & Pick<CreateStream, 'model' | 'whenUnwatched'>;
 
-export const CreatedStream = z.object({ id: StreamId, ownerToken: z.string(), model: z.string() });
+export const CreatedStream = z.object({
+  id: StreamId,
+  ownerToken: z.string(),
+  model: z.string(),
+  /** Of a request that left the model to the mesh. */
+  choice: ModelChoice.optional(),
+});
 export type CreatedStream = z.infer<typeof CreatedStream>;
 
 /** GET /streams/:id as JSON: the snapshot and, once it has ended, how. */

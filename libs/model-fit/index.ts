@@ -4,4 +4,5 @@ export * from './catalogue.js';
 export * from './fit.js';
 export * from './memory.js';
 export * from './quantization.js';
+export * from './recommend.js';
 export * from './speed.js';

@@ -1,3 +1,4 @@
-/** Client of Ollama's HTTP API. */
+/** Ollama as a program that is installed, and the client of its HTTP API. */
 export * from './client.js';
+export * from './installed.js';
 export type { InferenceLine, PullLine, RunningModel, Tag } from './schemas.js';

@@ -35,13 +35,14 @@ describe('without a mesh', () => {
     const { code, stdout } = await ollamesh(['doctor', '--json'], { env: alone });
     const { ok, checks } = JSON.parse(stdout) as Report;
     expect({ code, ok }).toEqual({ code: 0, ok: true });
-    expect(checks.map(({ name }) => name)).toEqual(expect.arrayContaining(['node', 'config', 'data folder', 'disk', 'memory', 'gpu', 'docker', 'llama.cpp', 'mesh', 'port', 'bus', 'engine', 'registry']));
+    expect(checks.map(({ name }) => name)).toEqual(expect.arrayContaining(['node', 'config', 'data folder', 'disk', 'memory', 'gpu', 'docker', 'ollama', 'llama.cpp', 'mesh', 'port', 'bus', 'engine', 'registry']));
     for (const { state, next } of checks) if (state === 'warn' || state === 'fail') expect(next).toMatch(/\S/);
   });
 
   it.each<[string, Record<string, string>, string, RegExp]>([
     ['an engine that must be there and is not', { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: 'http://127.0.0.1:9' }, 'engine', /ollama serve/],
     ['Docker wanted and not here', { OLLAMESH_ENGINE: 'docker' }, 'docker', /Docker/],
+    ['Ollama wanted and not here', { OLLAMESH_ENGINE: 'native', PATH: '/nonexistent', HOME: '/nonexistent' }, 'ollama', /ollama\.com\/download/],
     ['a bus that is not there', { NATS_URL: 'nats://127.0.0.1:9' }, 'bus', /nats-server/],
     ['a data folder that can\'t be made', { OLLAMESH_DATA_DIR: '/dev/null/data' }, 'data folder', /chown/],
     ['a setting that is none', { OLLAMESH_GATEWAY_PORT: 'many' }, 'config', /settings/],

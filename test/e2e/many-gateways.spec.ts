@@ -7,7 +7,7 @@ import type { Answer } from '../fakes/fake-ollama.js';
 import { awkwardAnswer } from '../support/awkward-answers.js';
 import { NO_FAULTS } from '../support/faulty-link.js';
 import { type Followed, type TransportName, type Visit, follow } from '../support/hopping-viewer.js';
-import { ask } from '../support/http-client.js';
+import { ask, openSse } from '../support/http-client.js';
 import { isAlive } from '../support/process-table.js';
 import { type PacedMesh, startPacedMesh } from '../support/paced-mesh.js';
 import { createStream, viewOf } from '../support/stream-requests.js';
@@ -23,6 +23,8 @@ const STREAMS = 8;
 const VIEWERS = 12;
 const TOKENS = 120;
 const EVERY_MS = 8;
+/** How long a stream that ends with its viewers may have none, in milliseconds. */
+const GRACE_MS = 2_000;
 const TRANSPORTS: TransportName[] = ['sse', 'socket'];
 
 it('nats-server is here where tests must be complete (CI)', () => {
@@ -36,7 +38,7 @@ it('nats-server is here where tests must be complete (CI)', () => {
   const answers = new Map<string, Answer>();
   let streams = 0;
   beforeAll(async () => {
-    mesh = await startPacedMesh({ gateways: 3, seed: SEED });
+    mesh = await startPacedMesh({ gateways: 3, seed: SEED, env: { OLLAMESH_GATEWAY_LIMITS_UNWATCHED_GRACE_MS: String(GRACE_MS) } });
     mesh.engine.on('/api/generate', ({ prompt }) => answers.get(String(prompt)) ?? { status: 404 });
   }, 60_000);
   afterAll(() => mesh.close());
@@ -139,6 +141,25 @@ it('nats-server is here where tests must be complete (CI)', () => {
     }
     for (const [index, one] of (await Promise.all(viewers)).entries()) expectWhole(one, created[Math.floor(index / 2) % 3]?.text ?? '');
     await mesh.untilReady();
+  }, 120_000);
+
+  it('a stream that ends with its last viewer: goes on while another gateway has one, and its engine is let go after that', async () => {
+    const prompt = 'watched by two';
+    answers.set(prompt, awkwardAnswer(createRandom(SEED, 999_999), 5_000, 20).answer);
+    const [here, there] = mesh.gateways.slice(-2).map(({ url }) => url) as [string, string];
+    const { id } = await createStream(here, { prompt, whenUnwatched: 'cancel' });
+    const [first, second] = [await openSse(`${here}/streams/${id}`), await openSse(`${there}/streams/${id}`)];
+    await Promise.all([first, second].map(({ seen }) => seen((events) => events.length > 2)));
+    first.cut();
+    await sleep(4 * GRACE_MS); // Nothing is to happen in this time.
+    const sofar = second.events.length;
+    await second.seen((events) => events.length > sofar);
+    expect(second.events.filter(isTerminal)).toEqual([]);
+    const request = mesh.engine.seen('/api/generate').find(({ body }) => body['prompt'] === prompt);
+    second.cut();
+    await request?.dropped;
+    expect(request).toBeDefined();
+    await until('both know how it ended', async () => (await Promise.all([here, there].map((url) => viewOf(url, id)))).every(({ done }) => done?.finishReason === 'cancelled'));
   }, 120_000);
 
   it('kill -9 of a gateway: its viewers go on at the others', async () => {

@@ -19,7 +19,7 @@ import { type SocketClient, connectSocket } from '../support/socket-client.js';
 import { type StreamEvent, isTerminal, positionOf } from '../support/stream-text.js';
 
 /** Change it with the page: an example that is no longer found would otherwise go unnoticed. */
-const HTTP_EXAMPLES = 40;
+const HTTP_EXAMPLES = 42;
 const SOCKET_EXAMPLES = 6;
 const UNKNOWN = 'AAAAAAAAAAAAAAAAAAAAAA';
 

@@ -81,9 +81,9 @@ describe('traces and request ids', () => {
 
   it('not sampled by whoever began the trace: not recorded here either', async () => {
     const traceId = '2af7651916cd43dd8448eb211c80319e';
-    await ask(`${mesh.url}/models`, { headers: { traceparent: `00-${traceId}-b7ad6b7169203331-00` } });
-    await ask(`${mesh.url}/models`, { headers: { traceparent: '00-3af7651916cd43dd8448eb211c80319f-b7ad6b7169203331-01' } });
-    await until('the other one is there', () => spans.some((span) => span.traceId === '3af7651916cd43dd8448eb211c80319f' && span.name === 'serve models.list'));
+    await ask(`${mesh.url}/models/show?model=guide`, { headers: { traceparent: `00-${traceId}-b7ad6b7169203331-00` } });
+    await ask(`${mesh.url}/models/show?model=guide`, { headers: { traceparent: '00-3af7651916cd43dd8448eb211c80319f-b7ad6b7169203331-01' } });
+    await until('the other one is there', () => spans.some((span) => span.traceId === '3af7651916cd43dd8448eb211c80319f' && span.name === 'serve models.show'));
     expect(spans.some((span) => span.traceId === traceId)).toBe(false);
   });
 

@@ -5,6 +5,8 @@ import { ModelDigests } from '../../apps/gateway/cache/model-digests.js';
 import { ResponseCache } from '../../apps/gateway/cache/response-cache.js';
 import { Intake } from '../../apps/gateway/intake.js';
 import { MeshView } from '../../apps/gateway/mesh-view.js';
+import { ModelChooser } from '../../apps/gateway/model-chooser.js';
+import { ModelsOfNodes } from '../../apps/gateway/models-of-nodes.js';
 import { Generations } from '../../apps/gateway/observe/generations.js';
 import { type RelayTimings, Relays } from '../../apps/gateway/relay/relays.js';
 import { SessionRecords } from '../../apps/gateway/sessions/session-records.js';
@@ -51,7 +53,7 @@ export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGat
   const config = Config.parse({ gateway: { limits } });
   const mesh = new MeshView(bus);
   const relays = new Relays(bus, mesh, config, kept, { ...STILL, ...timings });
-  const intake = new Intake(relays, new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
+  const intake = new Intake(relays, new ModelChooser(mesh, new ModelsOfNodes(bus, mesh)), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
   const records = new SessionRecords(sessionsIn);
   const sessions = new Sessions(bus, new SessionAnswers(bus, relays, intake, records, config), records, config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
   sessions.onApplicationBootstrap();

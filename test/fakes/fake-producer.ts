@@ -92,11 +92,14 @@ export class FakeProducer {
   readonly streams = new Map<string, FakeStream>();
   /** Thrown at whoever starts a stream. */
   refuseWith: MeshError | undefined;
+  /** The models that starts named. */
+  readonly asked: (string | undefined)[] = [];
   /** How long a start takes, in milliseconds. */
   startMs = 0;
 
   constructor(private readonly bus: Bus) {
-    bus.serve(InferenceStart, async ({ streamId }) => {
+    bus.serve(InferenceStart, async ({ streamId, model }) => {
+      this.asked.push(model);
       await sleep(this.startMs);
       if (this.refuseWith) throw this.refuseWith;
       this.stream(streamId);

@@ -1,7 +1,7 @@
-/** `ollamesh models` and `ollamesh pull`: what the engine has, and how to get more. */
+/** `ollamesh models` and `ollamesh pull`: what the engine has, what would suit the machine, and how to get it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { MeshError, type Model, PullPolicy } from '#contracts';
+import { MeshError, type Model, ModelPriority, ModelTask, PullPolicy, type Recommendations } from '#contracts';
 import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { startUpView } from '../view/choose-view.js';
@@ -11,10 +11,18 @@ const ENGINE_PATIENCE_MS = 60_000;
 const POLL_MS = 200;
 
 export function modelsCommand(): Command {
-  return withMeshOptions(new Command('models').description('list the models that the engine has'))
+  return withMeshOptions(new Command('models').description('list the models that the engine has, or those that suit this machine'))
     .option('--url <url>', 'address of the gateway')
     .option('--json', 'as JSON')
-    .action(async (options: FindOptions & { json?: boolean }) => {
+    .addOption(new Option('--recommend [task]', 'models that suit this machine, best first').choices(ModelTask.options).preset('chat'))
+    .addOption(new Option('--priority <what>', 'of the recommended: the most capable first, or the quickest').choices(ModelPriority.options).default('quality'))
+    .action(async (options: FindOptions & { json?: boolean; recommend?: ModelTask; priority: ModelPriority }) => {
+      const { recommend, priority } = options;
+      if (recommend) {
+        const recommended = await withMesh(options, (client) => client.recommended(recommend, priority));
+        process.stdout.write(options.json ? `${JSON.stringify(recommended, null, 2)}\n` : recommendedTable(recommended));
+        return;
+      }
       const models = await withMesh(options, (client) => client.models());
       process.stdout.write(options.json ? `${JSON.stringify(models, null, 2)}\n` : table(models));
     });
@@ -80,7 +88,25 @@ function table(models: readonly Model[]): string {
     benchmark ? `${Math.round(benchmark.tokensPerSecond.median)} tokens/s` : '',
     memoryOf(residency),
   ]);
-  const lines = [['NAME', ...(severalNodes ? ['NODE'] : []), 'SIZE', 'PARAMETERS', 'QUANTIZATION', 'SPEED', ''], ...rows];
+  return columns([['NAME', ...(severalNodes ? ['NODE'] : []), 'SIZE', 'PARAMETERS', 'QUANTIZATION', 'SPEED', ''], ...rows]);
+}
+
+/** What fits nowhere is left out. */
+function recommendedTable({ task, models, nodes }: Recommendations): string {
+  const fitting = models.filter(({ fit }) => fit !== 'no');
+  if (fitting.length === 0) return `No model for ${task} fits here.\n`;
+  const rows = fitting.map(({ model, node, installed, fit, gpuPercent, memory, speed }) => [
+    model,
+    ...(nodes.length > 1 ? [node] : []),
+    `${(memory.totalBytes / 1e9).toFixed(1)} GB`,
+    { gpu: 'GPU', partial: `${gpuPercent} % on the GPU`, cpu: 'CPU' }[fit as 'gpu' | 'partial' | 'cpu'],
+    speed ? `${speed.from === 'measured' ? '' : '~'}${speed.tokensPerSecond} tokens/s` : '',
+    installed ? 'here' : '',
+  ]);
+  return columns([['NAME', ...(nodes.length > 1 ? ['NODE'] : []), 'MEMORY', 'ON', 'SPEED', ''], ...rows]);
+}
+
+function columns(lines: readonly (readonly string[])[]): string {
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   return lines.map((line) => `${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join('');
 }

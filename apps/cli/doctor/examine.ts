@@ -1,11 +1,12 @@
 /** The whole examination: every check of this machine and its configuration, in the order a person reads them. */
 import { createRequire } from 'node:module';
-import { ConfigError, type LoadedConfig } from '#config';
+import { homedir } from 'node:os';
+import { ConfigError, type LoadedConfig, environment } from '#config';
 import { type FindOptions, findRunningMesh } from '../find-mesh.js';
 import { readHardware } from '../read-hardware.js';
 import { loadSettings } from '../settings.js';
 import { type Check, type Result, runChecks } from './check.js';
-import { diskChecks, hardwareChecks, nodeCheck } from './machine-checks.js';
+import { diskChecks, hardwareChecks, nodeCheck, ollamaCheck } from './machine-checks.js';
 import { busCheck, engineCheck, meshCheck, portCheck, registryCheck } from './network-checks.js';
 
 /** How long any check may take, in milliseconds. */
@@ -23,6 +24,7 @@ export async function examine(options: FindOptions, oldestNode: string): Promise
     { name: 'config', run: async () => ({ state: 'ok', detail: file ? `${file} is valid.` : 'Defaults and environment: no config file.' }) },
     ...diskChecks(config),
     ...hardwareChecks(() => (reading ??= readHardware(options)), config),
+    ollamaCheck(config, { env: environment(), platform: process.platform, home: homedir() }),
     builtInEngineCheck(config),
     meshCheck(running?.url),
     portCheck(config, running !== undefined),

@@ -1,9 +1,12 @@
 /** Checks of a machine: on this one, and on recorded ones. */
-import { describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { HardwareReader } from '#hardware';
 import { recordedMachine } from '../../../test/support/recorded-machine.js';
 import { type Result, runChecks } from './check.js';
-import { diskChecks, diskVerdict, hardwareChecks, nodeCheck } from './machine-checks.js';
+import { diskChecks, diskVerdict, hardwareChecks, nodeCheck, ollamaCheck } from './machine-checks.js';
 
 const GIB = 1024 ** 3;
 const driver = (name: 'auto' | 'docker') => ({ engine: { driver: name } as never });
@@ -37,6 +40,30 @@ describe('disk', () => {
   it('a folder that can\'t be made: fails, and says whose it must be', async () => {
     const [folder] = await runChecks(diskChecks({ dataDir: '/dev/null/data' }), 5_000);
     expect(folder).toMatchObject({ state: 'fail', next: expect.stringContaining('OLLAMESH_DATA_DIR') });
+  });
+});
+
+describe('Ollama', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ollamesh-doctor-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+  const check = (path: string, wanted: 'auto' | 'native') => runChecks([ollamaCheck({ engine: { driver: wanted } as never }, { env: { PATH: path }, platform: 'freebsd', home: '/nonexistent' })], 10_000);
+
+  it.each<['auto' | 'native', string | undefined, string, RegExp]>([
+    ['auto', 'ollama version is 0.12.3', 'ok', /0\.12\.3 is installed \(.*ollama\)/],
+    ['auto', 'ollama version is 0.1.30', 'warn', /update it/],
+    ['auto', 'hello', 'warn', /is it Ollama/],
+    ['auto', undefined, 'note', /not installed.*not needed/],
+    ['native', undefined, 'fail', /engine\.driver is "native"/],
+    ['native', 'ollama version is 0.1.30', 'fail', /update it/],
+  ])('%s, a program that says %p: %s', async (wanted, says, state, detail) => {
+    const bin = await mkdtemp(join(folder, 'bin-'));
+    if (says !== undefined) await writeFile(join(bin, 'ollama'), `#!/bin/sh\necho '${says}'\n`, { mode: 0o755 });
+    const [result] = await check(bin, wanted);
+    expect(result).toMatchObject({ name: 'ollama', state, detail: expect.stringMatching(detail) });
+    if (state === 'warn' || state === 'fail') expect(result?.next).toContain('https://ollama.com/download');
   });
 });
 

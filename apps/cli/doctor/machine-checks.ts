@@ -1,9 +1,10 @@
-/** Checks of the machine itself: Node, the data folder, disk, memory, GPUs and Docker. */
+/** Checks of the machine itself: Node, the data folder, disk, memory, GPUs, Docker and an installed Ollama. */
 import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { LoadedConfig } from '#config';
 import type { Hardware } from '#contracts';
+import { type Where, findOllama } from '#ollama';
 import { gibibytes } from '../view/units.js';
 import type { Check, Verdict } from './check.js';
 
@@ -81,6 +82,20 @@ export function hardwareChecks(read: () => Promise<Hardware>, { engine }: Pick<L
     { name: 'gpu', run: async () => gpuVerdicts(await read()) },
     { name: 'docker', run: async () => dockerVerdict(await read(), engine.driver === 'docker') },
   ];
+}
+
+/** Whether Ollama itself is installed, which is started when it suits the machine best. */
+export function ollamaCheck({ engine: { driver } }: Pick<LoadedConfig, 'engine'>, where: Where): Check {
+  return {
+    name: 'ollama',
+    run: async (signal) => {
+      const found = await findOllama(where, signal);
+      if ('version' in found) return { state: 'ok', detail: `Ollama ${found.version} is installed (${found.program}).` };
+      const next = 'Install or update Ollama: https://ollama.com/download';
+      if (driver === 'native') return { state: 'fail', detail: `${found.notMe} engine.driver is "native".`, next: `${next}; or choose another engine.driver` };
+      return found.installed ? { state: 'warn', detail: found.notMe, next } : { state: 'note', detail: `${found.notMe} It is not needed.` };
+    },
+  };
 }
 
 function memoryVerdict({ memory, cpu, os }: Hardware): Verdict {

@@ -5,12 +5,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Config } from '#config';
-import type { CreatedStream, StreamRequest } from '#contracts';
+import type { CreatedStream, ModelChoice, StreamRequest } from '#contracts';
 import { CONFIG } from '#runtime';
 import { Intake } from '../intake.js';
 import { Relays } from '../relay/relays.js';
 import type { StreamRelay } from '../relay/stream-relay.js';
-import { CACHE_HEADER, askerOf } from './rest/asker.js';
+import { CACHE_HEADER, askerOf, tellChoice } from './rest/asker.js';
 import { DoorAnswer, type DoorFormat } from './door-answer.js';
 
 /**
@@ -52,6 +52,7 @@ export class DoorStreams {
     const asker = { ...askerOf(request), ...(unwatchedGraceMs !== undefined && { unwatchedGraceMs }) };
     const { cache, ...created } = await this.intake.create({ ...wanted, whenUnwatched: 'cancel' }, asker);
     response.setHeader(CACHE_HEADER, cache);
+    tellChoice(response, created.choice);
     return created;
   }
 
@@ -79,10 +80,11 @@ export class DoorStreams {
 /** What every answer of a door says about itself. */
 function tellStream(response: Response, { id, model, node }: StreamRelay): void {
   response.setHeader('x-ollamesh-stream', id);
-  tellModel(response, model, node);
+  tellModel(response, { model, node });
 }
 
-export function tellModel(response: Response, model: string, node: string | undefined): void {
+export function tellModel(response: Response, { model, node, choice }: { readonly model: string; readonly node: string | undefined; readonly choice?: ModelChoice }): void {
+  tellChoice(response, choice);
   response.setHeader('x-ollamesh-model', model);
   if (node !== undefined) response.setHeader('x-ollamesh-node', node);
 }

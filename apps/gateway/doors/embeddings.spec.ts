@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestBus } from '../../../test/fakes/test-bus.js';
 import { InferenceEmbed, MeshError } from '#contracts';
 import { MeshView } from '../mesh-view.js';
+import { ModelChooser } from '../model-chooser.js';
+import { ModelsOfNodes } from '../models-of-nodes.js';
 import { Usage } from '../usage.js';
 import { Embeddings } from './embeddings.js';
 
@@ -27,7 +29,8 @@ beforeEach(async () => {
   });
   await manager.flush();
   const bus = await net.connect('gateway');
-  embeddings = new Embeddings(bus, new MeshView(bus), (usage = new Usage(bus, {} as never)));
+  const mesh = new MeshView(bus);
+  embeddings = new Embeddings(bus, mesh, (usage = new Usage(bus, {} as never)), new ModelChooser(mesh, new ModelsOfNodes(bus, mesh)));
 });
 afterEach(() => net.close());
 
@@ -35,7 +38,7 @@ const texts = (count: number) => Array.from({ length: count }, (_, index) => Str
 
 describe('embeddings', () => {
   it('batches: many texts are several questions and one answer', async () => {
-    const { embeddings: vectors, promptTokens, totalNs, model } = await embeddings.embed({ model: 'm', input: texts(100) }, STILL);
+    const { embeddings: vectors, promptTokens, totalNs, model } = await embeddings.embed({ model: 'm', input: texts(100) }, 'ann', STILL);
     expect(vectors.map(([first]) => first)).toEqual(texts(100).map(Number));
     expect({ promptTokens, totalNs, model }).toEqual({ promptTokens: 100, totalNs: 5 * batches.length, model: 'm:latest' });
     expect(Math.max(...batches)).toBeLessThan(100);
@@ -44,20 +47,20 @@ describe('embeddings', () => {
 
   it('batches: one whose answer does not fit in a message is halved until it does', async () => {
     dimensions = 1_000;
-    const { embeddings: vectors } = await embeddings.embed({ input: texts(40) }, STILL);
+    const { embeddings: vectors } = await embeddings.embed({ input: texts(40) }, 'ann', STILL);
     expect(vectors.map(([first]) => first)).toEqual(texts(40).map(Number));
     dimensions = 10_000; // Not even one fits.
-    await expect(embeddings.embed({ input: texts(2) }, STILL)).rejects.toMatchObject({ code: 'payload_too_large' });
+    await expect(embeddings.embed({ input: texts(2) }, 'ann', STILL)).rejects.toMatchObject({ code: 'payload_too_large' });
   });
 
   it('nothing: the model is asked for all the same', async () => {
-    expect(await embeddings.embed({ input: [] }, STILL)).toMatchObject({ embeddings: [], model: 'm:latest' });
+    expect(await embeddings.embed({ input: [] }, 'ann', STILL)).toMatchObject({ embeddings: [], model: 'm:latest' });
     expect(batches).toEqual([0]);
   });
 
   it('errors and leaving: no further batch is asked for', async () => {
-    await expect(embeddings.embed({ input: ['bad', ...texts(99)] }, STILL)).rejects.toMatchObject({ code: 'invalid_request' });
-    await expect(embeddings.embed({ input: texts(99) }, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(embeddings.embed({ input: ['bad', ...texts(99)] }, 'ann', STILL)).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(embeddings.embed({ input: texts(99) }, 'ann', AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' });
     expect(batches).toHaveLength(1);
   });
 });

@@ -1,17 +1,18 @@
 /** Vectors of any number of texts, asked for in batches whose answers fit in a message of the bus. */
 import { Injectable } from '@nestjs/common';
 import { Bus } from '#bus';
-import { InferenceEmbed, MeshError, ModelName, parseOrThrow } from '#contracts';
+import { InferenceEmbed, MeshError, type ModelChoice, ModelName, parseOrThrow } from '#contracts';
 import { z } from 'zod';
 import { MeshView } from '../mesh-view.js';
+import { ModelChooser } from '../model-chooser.js';
 import { Usage } from '../usage.js';
 
 /** Texts of one batch, and their characters: a vector is some 20 kB of JSON, a message 1 MB on a NATS server left as it is. */
 const BATCH_TEXTS = 32;
 const BATCH_CHARACTERS = 256 * 1024;
 
-type Wanted = Omit<z.input<typeof InferenceEmbed.request>, 'input'> & { readonly input: readonly string[] };
-export type Embedded = z.output<typeof InferenceEmbed.reply> & { readonly node: string };
+type Wanted = Omit<z.input<typeof InferenceEmbed.request>, 'input' | 'client'> & { readonly input: readonly string[] };
+export type Embedded = z.output<typeof InferenceEmbed.reply> & { readonly node: string; readonly choice?: ModelChoice };
 
 @Injectable()
 export class Embeddings {
@@ -19,20 +20,24 @@ export class Embeddings {
     private readonly bus: Bus,
     private readonly mesh: MeshView,
     private readonly usage: Usage,
+    private readonly chooser: ModelChooser,
   ) {}
 
   /**
+   * @param client whose turn it takes in an engine's queue
    * @param signal aborts when the client leaves: no further batch is asked for then
-   * @throws MeshError `model_not_found`, `invalid_request` in the engine's words, `payload_too_large`, `cancelled`
+   * @throws MeshError `model_not_found`, `invalid_request` in the engine's words, `payload_too_large`, `too_many_requests`, `deadline_exceeded` after its time in the queue, `cancelled`
    */
-  async embed({ input, model, ...wanted }: Wanted, signal: AbortSignal): Promise<Embedded> {
-    const named: { model?: string } = model === undefined ? {} : parseOrThrow(z.object({ model: ModelName }), { model });
+  async embed({ input, model, ...wanted }: Wanted, client: string, signal: AbortSignal): Promise<Embedded> {
+    const asked = model === undefined ? undefined : parseOrThrow(z.object({ model: ModelName }), { model }).model;
+    const { model: settled, choice } = await this.chooser.settle(asked);
+    const named = { ...(settled !== undefined && { model: settled }) };
     const node = this.mesh.nodeFor(named.model);
     const sum = { embeddings: [] as number[][], totalNs: 0, loadNs: 0, promptTokens: 0 };
     let chosen = '';
     const batches = batchesOf(input);
     for (let batch = batches.shift(); batch; batch = batches.shift()) {
-      const reply = await this.bus.call(InferenceEmbed, { ...wanted, ...named, input: batch }, { node, signal }).catch(smaller(batch));
+      const reply = await this.bus.call(InferenceEmbed, { ...wanted, ...named, client, input: batch }, { node, signal }).catch(smaller(batch));
       if (Array.isArray(reply)) {
         batches.unshift(...reply);
         continue;
@@ -45,7 +50,7 @@ export class Embeddings {
     }
     const { promptTokens, totalNs, loadNs } = sum;
     this.usage.add({ kind: 'embedding', model: chosen, node, promptTokens, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: loadNs / 1e6, costUsd: 0 });
-    return { ...sum, model: chosen, node };
+    return { ...sum, model: chosen, node, ...(choice && { choice }) };
   }
 }
 

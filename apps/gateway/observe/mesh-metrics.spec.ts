@@ -57,6 +57,20 @@ describe('mesh metrics', () => {
     ]));
   });
 
+  it('an engine in a container: what it takes; one that does not tell has no sample', async () => {
+    const { mesh, read } = open();
+    const taken = async () => (await read()).filter((line) => /^ollamesh_engine_(cpu|memory|network)/.test(line));
+    mesh.take({ event: 'engine', data: ENGINE });
+    expect(await taken()).toEqual([]);
+    mesh.take({ event: 'engine', data: { ...ENGINE, usage: { cpuPercent: 250, memoryBytes: 3e9, receivedBytes: 10, sentBytes: 20 } } });
+    expect(await taken()).toEqual([
+      'ollamesh_engine_cpu_cores{node="gpu1"} 2.5',
+      'ollamesh_engine_memory_bytes{node="gpu1"} 3000000000',
+      'ollamesh_engine_network_received_bytes_total{node="gpu1"} 10',
+      'ollamesh_engine_network_sent_bytes_total{node="gpu1"} 20',
+    ]);
+  });
+
   it('pulls: how far they are while they go on, and how they ended', async () => {
     const { mesh, read } = open();
     mesh.take({ event: 'pull', data: PULL });

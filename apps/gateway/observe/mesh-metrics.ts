@@ -1,6 +1,6 @@
 /** What the gateway hears of the mesh, as metrics: engines, pulls, machines and their GPUs, each by its node. */
 import { Injectable } from '@nestjs/common';
-import { EngineStateName, type Gpu, type Hardware, type PullProgress } from '#contracts';
+import { EngineStateName, type EngineUsage, type Gpu, type Hardware, type PullProgress } from '#contracts';
 import { AppMetrics, type Sample } from '#runtime';
 import { type MeshNews, MeshView } from '../mesh-view.js';
 
@@ -35,6 +35,17 @@ export class MeshMetrics {
     metrics.gauge('ollamesh_engine_models', 'The configured models of a node, by how far each is.', ['node', 'state'], () =>
       engines().flatMap(({ node, models }) => ['waiting', 'pulling', 'present', 'failed'].map((state): Sample => [{ node, state }, models.filter((model) => model.state === state).length])),
     );
+
+    const ofUsage = (read: (usage: EngineUsage) => number | undefined) => () =>
+      engines().flatMap(({ node, usage }): Sample[] => {
+        const value = usage && read(usage);
+        return value === undefined ? [] : [[{ node }, value]];
+      });
+    metrics.gauge('ollamesh_engine_cpu_cores', 'Processors that a node\'s engine keeps busy, where its driver can tell (its container\'s statistics).', ['node'], ofUsage(({ cpuPercent }) => cpuPercent / 100));
+    metrics.gauge('ollamesh_engine_memory_bytes', 'Memory that a node\'s engine takes, caches left out.', ['node'], ofUsage(({ memoryBytes }) => memoryBytes));
+    metrics.gauge('ollamesh_engine_memory_limit_bytes', 'Memory that a node\'s engine may take.', ['node'], ofUsage(({ memoryLimitBytes }) => memoryLimitBytes));
+    metrics.counter('ollamesh_engine_network_received_bytes_total', 'What a node\'s engine has received since its container started.', ['node'], ofUsage(({ receivedBytes }) => receivedBytes));
+    metrics.counter('ollamesh_engine_network_sent_bytes_total', 'What a node\'s engine has sent since its container started.', ['node'], ofUsage(({ sentBytes }) => sentBytes));
 
     const ofPulls = (read: (progress: PullProgress) => number) => () => [...this.#pulls.values()].map((progress): Sample => [{ node: progress.node, model: progress.model }, read(progress)]);
     metrics.gauge('ollamesh_pull_completed_bytes', 'Of a pull that goes on: what is here.', ['node', 'model'], ofPulls(({ completedBytes }) => completedBytes));

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Config, type ConfigInput } from '#config';
+import { placesOf, versionIn } from '#ollama';
 import { isAlive } from '../../../test/support/process-table.js';
 import { until } from '../../../test/support/until.js';
 import { type Candidate, type RunningEngine, type StartReport, isCandidate } from './driver.js';
 import { type NativeOptions, createNativeDriver } from './native.js';
-import { placesOf, versionIn } from './native/find-ollama.js';
 
 /** Answers like Ollama's server; `STUBBORN` ignores the polite end, `RUNNER` has a child like Ollama's runners. */
 const STAND_IN = `#!${process.execPath}

@@ -4,11 +4,11 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineConfig, Environment } from '#config';
 import { MeshError } from '#contracts';
+import { type InstalledOllama, findOllama } from '#ollama';
 import { killAtExit, signalGroup, stopChild } from './child.js';
 import type { Candidate, Driver, EngineExit, NotMe, RunningEngine, StartReport } from './driver.js';
 import type { LineSink } from './engine-log.js';
 import { LogTail } from './log-tail.js';
-import { type InstalledOllama, findOllama } from './native/find-ollama.js';
 import { PidFile } from './native/pid-file.js';
 
 export interface NativeOptions {

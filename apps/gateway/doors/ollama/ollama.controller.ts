@@ -5,6 +5,7 @@ import type { Request, Response } from 'express';
 import { ApiError, modelNotFound, notPulled } from '#ollama-wire';
 import { MeshError, ModelName, parseOrThrow } from '#contracts';
 import { packageVersion } from '#runtime';
+import { callerOf } from '../../guard/caller.js';
 import { MeshView } from '../../mesh-view.js';
 import { bodyText } from '../bodies.js';
 import { DoorStreams, tellModel } from '../door-streams.js';
@@ -72,7 +73,7 @@ export class OllamaController {
   @ApiOperation({ summary: 'Vectors of texts' })
   async embed(@Req() request: Request, @Res({ passthrough: true }) response: Response) {
     const wanted = embedRequest(jsonBody(bodyText(request.body)));
-    const { embeddings, totalNs, loadNs, promptTokens } = await this.#embedded(wanted, response);
+    const { embeddings, totalNs, loadNs, promptTokens } = await this.#embedded(wanted, request, response);
     if (wanted.input.length === 0) return { model: wanted.model, embeddings };
     return { model: wanted.model, embeddings, total_duration: totalNs, load_duration: loadNs, prompt_eval_count: promptTokens };
   }
@@ -81,17 +82,17 @@ export class OllamaController {
   @HttpCode(200)
   @ApiOperation({ summary: 'The vector of one text, as older clients ask for it' })
   async oneEmbedding(@Req() request: Request, @Res({ passthrough: true }) response: Response) {
-    const { embeddings } = await this.#embedded(embeddingsRequest(jsonBody(bodyText(request.body))), response);
+    const { embeddings } = await this.#embedded(embeddingsRequest(jsonBody(bodyText(request.body))), request, response);
     return { embedding: embeddings[0] ?? [] };
   }
 
-  async #embedded({ model, ...wanted }: OllamaEmbedRequest, response: Response) {
+  async #embedded({ model, ...wanted }: OllamaEmbedRequest, request: Request, response: Response) {
     const known = ModelName.safeParse(model);
     if (!known.success) throw notPulled(model);
     const left = new AbortController();
     response.once('close', () => left.abort());
-    const embedded = await this.embeddings.embed({ ...wanted, model: known.data }, left.signal).catch(missing(notPulled(model)));
-    tellModel(response, embedded.model, embedded.node);
+    const embedded = await this.embeddings.embed({ ...wanted, model: known.data }, callerOf(request).id, left.signal).catch(missing(notPulled(model)));
+    tellModel(response, embedded);
     return embedded;
   }
 }

@@ -5,6 +5,7 @@ import type { Request, Response } from 'express';
 import { MeshError, ModelName, isSameModel, normaliseModelName, parseModelName, parseOrThrow } from '#contracts';
 import { ApiError } from '#ollama-wire';
 import { z } from 'zod';
+import { callerOf } from '../../guard/caller.js';
 import { bodyText } from '../bodies.js';
 import { DoorStreams, tellModel } from '../door-streams.js';
 import { Embeddings } from '../embeddings.js';
@@ -67,8 +68,8 @@ export class OpenAiController {
     const { model, input, dimensions, encoding_format: encoding, options, keep_alive: keepAlive } = embeddingRequest(bodyText(request.body));
     const left = new AbortController();
     response.once('close', () => left.abort());
-    const embedded = await this.embeddings.embed({ model: named(model), input, dimensions, options, keepAlive }, left.signal);
-    tellModel(response, embedded.model, embedded.node);
+    const embedded = await this.embeddings.embed({ model: named(model), input, dimensions, options, keepAlive }, callerOf(request).id, left.signal);
+    tellModel(response, embedded);
     const data = embedded.embeddings.map((vector, index) => ({ object: 'embedding', index, embedding: encoding === 'base64' ? base64Of(vector) : vector }));
     return { object: 'list', data, model, usage: { prompt_tokens: embedded.promptTokens, total_tokens: embedded.promptTokens } };
   }

@@ -3,9 +3,11 @@ import { Body, Controller, Delete, Get, Headers, HttpCode, Post, Query } from '@
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
-import { BenchmarkModel, LoadModel, ModelName, ModelsBenchmark, ModelsDelete, ModelsList, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
+import { BenchmarkModel, LoadModel, ModelName, ModelPriority, ModelTask, ModelsBenchmark, ModelsDelete, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
 import { ModelDigests } from '../../cache/model-digests.js';
 import { MeshView } from '../../mesh-view.js';
+import { ModelChooser } from '../../model-chooser.js';
+import { ModelsOfNodes } from '../../models-of-nodes.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
 
@@ -20,6 +22,8 @@ const BenchmarkOnNode = BenchmarkModel.extend(OfNode.shape);
 type BenchmarkOnNode = z.output<typeof BenchmarkOnNode>;
 const ModelOnNode = NamedModel.extend(OfNode.shape);
 type ModelOnNode = z.output<typeof ModelOnNode>;
+const Wanted = OfNode.extend({ task: ModelTask.default('chat'), priority: ModelPriority.default('quality') });
+type Wanted = z.output<typeof Wanted>;
 
 @ApiTags('models')
 @Controller('models')
@@ -28,17 +32,20 @@ export class ModelsController {
     private readonly bus: Bus,
     private readonly mesh: MeshView,
     private readonly digests: ModelDigests,
+    private readonly inventory: ModelsOfNodes,
+    private readonly chooser: ModelChooser,
   ) {}
 
   @Get()
   @ApiOperation({ summary: 'The models that every engine has, and which are in memory' })
-  async list(@Headers('traceparent') traceparent: string | undefined) {
-    const nodes = this.mesh.placement.nodes.filter(({ engine }) => engine === 'ready').map(({ node }) => node);
-    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ModelsList, {}, { node, traceparent })));
-    const here = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    const [failure] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
-    if (here.length === 0 && failure !== undefined) throw failure;
-    return { models: here.flatMap(({ models }) => models) };
+  async list() {
+    return { models: await this.inventory.list() };
+  }
+
+  @Get('recommended')
+  @ApiOperation({ summary: 'Models for a task, best first: how each fits, the memory it takes, how fast it may be, and why it stands there' })
+  recommended(@Query({ schema: Wanted }) { task, priority, node }: Wanted) {
+    return this.chooser.recommend(task, priority, node);
   }
 
   @Get('show')

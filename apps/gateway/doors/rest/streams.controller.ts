@@ -13,7 +13,7 @@ import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
-import { CACHE_HEADER, askerOf } from './asker.js';
+import { CACHE_HEADER, askerOf, tellChoice } from './asker.js';
 import { bearerOf } from './bearer.js';
 
 const RETRY_MS = 1_000;
@@ -40,6 +40,7 @@ export class StreamsController {
     if (watches) this.relays.refuseIfCrowded(); // Before there is a stream that nobody would know of.
     const { cache, ...created } = await this.intake.create(generation, askerOf(request));
     response.setHeader(CACHE_HEADER, cache);
+    tellChoice(response, created.choice);
     response.location(`/streams/${created.id}`);
     if (!watches) {
       response.status(201).json(created);

@@ -10,6 +10,12 @@ export interface InstalledOllama {
   readonly version: string;
 }
 
+/** Why there is none to use, a sentence; `installed` when there is one that won't do. */
+export interface NoOllama {
+  readonly notMe: string;
+  readonly installed: boolean;
+}
+
 export interface Where {
   readonly env: Environment;
   readonly platform: NodeJS.Platform;
@@ -20,17 +26,17 @@ export interface Where {
 const OLDEST = [0, 8, 0] as const;
 const VERSION_LIMIT_MS = 2_000;
 
-/** The installed Ollama, or why there is none to use, a sentence. */
-export async function findOllama(where: Where, signal: AbortSignal): Promise<InstalledOllama | { readonly notMe: string }> {
+/** The installed Ollama, or why there is none to use. */
+export async function findOllama(where: Where, signal: AbortSignal): Promise<InstalledOllama | NoOllama> {
   const places = placesOf(where);
   for (const program of places) {
     if (!(await isProgram(program))) continue;
     const version = await versionOf(program, where.env, signal);
-    if (version === undefined) return { notMe: `${program} does not say its version: is it Ollama?` };
-    if (isOlder(version, OLDEST)) return { notMe: `Ollama ${version} is installed (${program}), but ${OLDEST.join('.')} is the oldest that works: update it.` };
+    if (version === undefined) return { notMe: `${program} does not say its version: is it Ollama?`, installed: true };
+    if (isOlder(version, OLDEST)) return { notMe: `Ollama ${version} is installed (${program}), but ${OLDEST.join('.')} is the oldest that works: update it.`, installed: true };
     return { program, version };
   }
-  return { notMe: 'Ollama is not installed (not on the PATH, nor where its installers put it).' };
+  return { notMe: 'Ollama is not installed (not on the PATH, nor where its installers put it).', installed: false };
 }
 
 /** The folders of the PATH, then where installers put it without telling every shell. */
