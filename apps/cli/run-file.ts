@@ -2,8 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { identityOf } from '#processes';
+
+const LOCK_POLL_MS = 5;
+/** It is held for a few milliseconds; after some seconds its holder has been halted. */
+const MAX_LOCK_LOOKS = 1_000;
 
 /** A process that is the mesh of its data folder, or is becoming it. */
 const Claim = z.object({
@@ -39,12 +44,7 @@ export async function claimRun(dataDir: string): Promise<boolean> {
   const own = await writeBeside(path, { pid: process.pid, identity: await identityOf(process.pid) });
   try {
     for (let attempt = 0; attempt < 10; attempt++) {
-      try {
-        await link(own, path); // Whole, or not at all.
-        return true;
-      } catch (thrown) {
-        if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
-      }
+      if (await linked(own, path)) return true;
       if (!(await removeIfStale(path))) return false;
     }
     return false;
@@ -86,17 +86,40 @@ async function removeIfStale(path: string): Promise<boolean> {
   if (judged === undefined) return true;
   const claim = Claim.safeParse(parse(judged)).data;
   if (claim && (await isLive(claim))) return false;
-  // Moved away before it is removed: between the look and this, another may have put its own claim there.
-  const aside = `${path}.${randomUUID()}`;
-  try {
-    await rename(path, aside);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
-    return true; // Somebody else removed it.
-  }
-  if ((await readText(aside)) !== judged) await link(aside, path).catch(() => undefined); // Not what was judged: back with it, unless a third came.
-  await rm(aside, { force: true });
+  await alone(`${path}.settling`, async () => {
+    if ((await readText(path)) === judged) await rm(path, { force: true }); // Its process is gone, so only this could change it.
+  });
   return true;
+}
+
+/** Does `work` while no other process does any under the same lock. What is left of a process that ended in the middle counts for nothing. */
+async function alone(lock: string, work: () => Promise<void>): Promise<void> {
+  const own = await writeBeside(lock, { pid: process.pid, identity: await identityOf(process.pid) });
+  try {
+    for (let looks = 0; !(await linked(own, lock)); looks++) {
+      const holder = Claim.safeParse(await readJson(lock)).data;
+      if ((holder && !(await isLive(holder))) || looks > MAX_LOCK_LOOKS) await rm(lock, { force: true });
+      else await sleep(LOCK_POLL_MS);
+    }
+    try {
+      await work();
+    } finally {
+      await rm(lock, { force: true });
+    }
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+/** Puts `file` at `path` too, whole or not at all. @returns false where there is one already */
+async function linked(file: string, path: string): Promise<boolean> {
+  try {
+    await link(file, path);
+    return true;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw thrown;
+  }
 }
 
 async function isLive({ pid, identity }: z.infer<typeof Claim>): Promise<boolean> {
