@@ -5,13 +5,14 @@ const PLACES: Readonly<Record<ModelFit['fit'], string>> = { gpu: 'on the GPU', p
 /** Models named; more would be a catalogue. */
 const NAMED = 8;
 
-/** @param hasPackage whether a file of that folder can import ollamesh */
-export function configFileText({ models, recommended = 'llama3.2:1b' }: Pick<HardwarePlan, 'models' | 'recommended'>, hasPackage: boolean): string {
+export function configFileText({ models, recommended = 'llama3.2:1b' }: Pick<HardwarePlan, 'models' | 'recommended'>): string {
   const fitting = models.filter(({ fit }) => fit !== 'no').slice(0, NAMED);
   const width = Math.max(0, ...fitting.map(({ model }) => model.length));
   const lines = fitting.map(({ model, fit, needsBytes, tasks }) => `    //   ${model.padEnd(width)}  ${(needsBytes / 1024 ** 3).toFixed(1).padStart(5)} GiB  ${PLACES[fit]}  (${tasks.join(', ')})`);
-  return `${hasPackage ? "import { defineConfig } from 'ollamesh';\n\n" : ''}// Everything here is optional: without this file ollamesh finds out by itself. All settings: docs/configuration.md of ollamesh.
-export default ${hasPackage ? 'defineConfig(' : ''}{
+  return `import { defineConfig } from 'ollamesh';
+
+// Everything here is optional: without this file ollamesh finds out by itself. All settings: docs/configuration.md of ollamesh.
+export default defineConfig({
   engine: {
     // auto: an Ollama that runs, else Docker, else an installed Ollama, else the built-in engine; what uses a GPU comes first.
     driver: 'auto',
@@ -25,6 +26,6 @@ ${lines.length > 0 ? `    // What fits this machine, by the memory that it needs
   gateway: {
     port: 11435,   // the next free one if taken
   },
-}${hasPackage ? ')' : ''};
+});
 `;
 }

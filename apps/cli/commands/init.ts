@@ -1,8 +1,6 @@
 /** `ollamesh init`: writes a config file with comments for the models that fit this machine. */
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { environment } from '#config';
 import { MeshError } from '#contracts';
@@ -23,7 +21,7 @@ async function init({ force }: { force?: boolean }): Promise<void> {
   if (here !== undefined && here !== FILE) throw new MeshError('invalid_request', `${here} is this folder's configuration already.`);
   const { HardwareReader } = await import('#hardware'); // Loads the probes, which other commands needn't wait for.
   const { plan } = await new HardwareReader({ node: 'local', dockerHost: environment()['DOCKER_HOST'], patienceMs: PATIENCE_MS, toolTimeoutMs: PATIENCE_MS }).read();
-  const text = configFileText(plan ?? { models: [] }, hasPackage());
+  const text = configFileText(plan ?? { models: [] });
   if (here !== undefined && (await readFile(FILE, 'utf8')) === text) {
     process.stdout.write(`${FILE} is as it should be.\n`);
     return;
@@ -35,14 +33,4 @@ async function init({ force }: { force?: boolean }): Promise<void> {
     throw new MeshError('unavailable', `${FILE} can't be written: ${(cause as Error).message}`, { cause });
   }
   process.stdout.write(`${FILE} is written. Try: ${plan?.recommended === undefined ? 'ollamesh up' : `ollamesh pull ${plan.recommended}`}\n`);
-}
-
-/** Whether a file here can import ollamesh; one that can't would be no configuration. */
-function hasPackage(): boolean {
-  try {
-    createRequire(resolve(FILE)).resolve('ollamesh/package.json');
-    return true;
-  } catch {
-    return false;
-  }
 }
