@@ -12,8 +12,7 @@ COPY libs libs
 COPY apps apps
 COPY services services
 RUN npm run build \
- && npm prune --omit=dev --omit=optional \
- && mkdir -p apps/gateway/page
+ && npm prune --omit=dev --omit=optional
 
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production
@@ -21,7 +20,6 @@ WORKDIR /ollamesh
 COPY --from=build /ollamesh/package.json ./
 COPY --from=build /ollamesh/node_modules node_modules
 COPY --from=build /ollamesh/dist dist
-COPY --from=build /ollamesh/apps/gateway/page apps/gateway/page
 COPY --from=build /ollamesh/services services
 # The image's files belong to root: the apps run as somebody who cannot change them.
 USER node

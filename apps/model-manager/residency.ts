@@ -26,6 +26,8 @@ export class Residency implements OnApplicationBootstrap, OnApplicationShutdown 
   readonly #onChange = new Set<() => void>();
   readonly #abort = new AbortController();
   #warming: Promise<void> | undefined;
+  #noticing = false;
+  #noticeAgain = false;
   #look: NodeJS.Timeout | undefined;
 
   constructor(engine: EngineLink, @Inject(CONFIG) config: LoadedConfig, log: Logger) {
@@ -105,7 +107,7 @@ export class Residency implements OnApplicationBootstrap, OnApplicationShutdown 
       const left = (this.#loading.get(key) ?? 1) - 1;
       if (left > 0) this.#loading.set(key, left);
       else this.#loading.delete(key);
-      if (!this.#running.has(key)) void this.refresh().catch(() => undefined); // It is asked again soon.
+      if (!this.#running.has(key)) this.#notice();
     };
   }
 
@@ -132,6 +134,19 @@ export class Residency implements OnApplicationBootstrap, OnApplicationShutdown 
     await this.#empty(await this.#engine.client(), { model, prompt: '', keep_alive: 0 });
     await this.refresh();
     return this.of(model);
+  }
+
+  /** Asks the engine soon: once for all who finish loading while it is asked, however many first tokens come together. */
+  #notice(): void {
+    this.#noticeAgain = this.#noticing;
+    if (this.#noticing) return;
+    this.#noticing = true;
+    void this.refresh()
+      .catch(() => undefined) // It is asked again soon.
+      .then(() => {
+        this.#noticing = false;
+        if (this.#noticeAgain) this.#notice();
+      });
   }
 
   /** Loads the models of `models.warm` that are not in memory, one after the other; what can't be is logged. */

@@ -1,7 +1,8 @@
 /** Errors keep what they say across every wire; the schema's complaints become sentences and fields. */
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { ErrorBody, ErrorCode, MeshError, parseOrThrow } from './errors.js';
+import { ErrorBody, ErrorCode, parseOrThrow } from './errors.js';
+import { MeshError } from './mesh-error.js';
 
 describe('errors', () => {
   it.each(ErrorCode.options)('wire: %s is the same on the other side', (code) => {

@@ -10,6 +10,7 @@ export * from './finished-stream.js';
 export * from './hardware.js';
 export * from './inference.js';
 export * from './keys.js';
+export { MeshError, type MeshErrorOptions } from './mesh-error.js';
 export * from './model-name.js';
 export * from './models.js';
 export * from './nodes.js';

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
+import { bundled } from './bundled.js';
 import { CHROMIUM, type OpenPage, launchChromium, openPage } from './chromium.js';
 import { cuttableLink } from './cuttable-link.js';
 import { type RunningMesh, startMesh } from './running-mesh.js';
@@ -121,6 +122,39 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       expect(await lastAnswer(page).locator('ol > li').allInnerTexts()).toEqual(items);
     });
 
+    it('delivery: files are compressed and kept for ever, the page itself is asked for anew, and nothing inline may run', async () => {
+      const headersOf = async (path: string, encoding: string) => {
+        const response = await fetch(mesh.url + path, { headers: { accept: 'text/html', 'accept-encoding': encoding } });
+        return { text: await response.text(), headers: Object.fromEntries(response.headers) };
+      };
+      const { text, headers } = await headersOf('/', 'gzip, deflate, br');
+      expect(headers).toMatchObject({ 'content-encoding': 'br', 'cache-control': 'no-cache', 'content-type': expect.stringContaining('text/html') });
+      expect(headers['content-security-policy']).toContain("script-src 'self'; style-src 'self';");
+      const files = [...text.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)].map(([, path]) => path!);
+      expect(files.map((path) => path.replace(/.*\./, ''))).toEqual(expect.arrayContaining(['js', 'css', 'svg']));
+      for (const path of files) {
+        expect((await headersOf(path, 'gzip')).headers).toMatchObject({ 'content-encoding': 'gzip', 'cache-control': expect.stringContaining('immutable') });
+        const plain = await headersOf(path, 'identity');
+        expect(plain.headers).not.toHaveProperty('content-encoding');
+        expect((await headersOf(path, 'br')).text).toBe(plain.text);
+      }
+    });
+
+    it('reload: the conversation is shown again, and the model is told of it', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'What is NATS?');
+      await ended(page);
+      await page.reload();
+      await ended(page);
+      expect(await lastAnswer(page).locator('.prose').innerText()).toBe(guideAnswers.get('What is NATS?'));
+      await page.getByRole('button', { name: 'Answer again' }).click();
+      await page.waitForFunction(() => document.querySelectorAll('.answer').length === 1);
+      await ended(page);
+      await page.getByRole('button', { name: 'New chat' }).click();
+      await page.reload();
+      expect(await page.locator('.answer').count()).toBe(0);
+    });
+
     it('models: the built-in one is listed, chosen and said to be tiny', async () => {
       const page = await open(mesh.url);
       await page.locator('#model option', { hasText: 'guide:latest' }).waitFor({ state: 'attached', timeout: WAIT_MS });
@@ -146,11 +180,11 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       await watcher.locator('#watch-badge', { hasText: 'ended' }).waitFor({ timeout: WAIT_MS });
       expect(await watcher.locator('.prose').innerText()).toBe(guideAnswers.get('What is NATS?'));
       expect(await watcher.locator('#watch-head').innerText()).toMatch(/guide:latest\s+position 1-\d+/);
-      const lost = await open(`${mesh.url}/#AAAAAAAAAAAAAAAAAAAAAA`);
+      const lost = await open(`${mesh.url}/watch/AAAAAAAAAAAAAAAAAAAAAA`);
       await lost.getByRole('heading', { name: 'Nothing to watch here' }).waitFor({ timeout: WAIT_MS });
       await lost.getByRole('link', { name: 'Ask something yourself' }).click();
       expect(await lost.getByLabel('Your question').isVisible()).toBe(true);
-      expect(new URL(lost.url()).hash).toBe('');
+      expect(new URL(lost.url()).pathname).toBe('/');
     });
 
     it('pull: a model that does not exist fails with the reason', async () => {
@@ -216,6 +250,18 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       await ended(page);
       expect(await watcher.locator('.prose').innerText()).toBe(LONG);
       expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
+    });
+
+    it('reload: an answer that was running goes on, whole, and can still be stopped', async () => {
+      const page = await open(mesh.url);
+      await ask(page, 'a long one');
+      await lastAnswer(page).getByText('word5').waitFor({ timeout: WAIT_MS });
+      await page.reload();
+      await lastAnswer(page).getByText('word9').waitFor({ timeout: WAIT_MS });
+      expect(await lastAnswer(page).locator('.prose').innerText()).toMatch(/^word0 word1 /);
+      await page.getByRole('button', { name: 'Stop' }).click();
+      await ended(page);
+      expect(await lastAnswer(page).locator('.facts').innerText()).toContain('cancelled');
     });
 
     it('stop: ends a long answer, keeps what came, and says cancelled', async () => {
@@ -293,9 +339,9 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     it('markdown: the sanitiser by itself stops HTML that reached it', async () => {
       expected = /Content Security Policy/; // The last fence speaks while the sanitiser reads what the first one would have kept out.
       const page = await open(mesh.url);
+      await page.evaluate(await bundled('apps/page/src/markdown.ts'));
       const html = await page.evaluate(async () => {
-        const load = (path: string) => import(path);
-        const { sanitised } = await load('/page/markdown.js');
+        const { sanitised } = (globalThis as unknown as { bundled: { sanitised(html: string): DocumentFragment } }).bundled;
         const frame = document.createElement('div');
         document.body.append(frame);
         frame.append(
@@ -308,21 +354,6 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       expect(html).toMatch(/^<p>kept<\/p><b>b<\/b>/);
       expect(html).not.toMatch(/<img|<svg|<form|<input|href|style|id=|on\w+=/);
       expect(await page.evaluate(() => (globalThis as unknown as { trapped?: number }).trapped)).toBeUndefined();
-    });
-
-    it('parts: a snapshot replaces, text continues text, and a tool never continues a tool', async () => {
-      const page = await open(mesh.url);
-      const parts = await page.evaluate(async () => {
-        const load = (path: string) => import(path);
-        const { newStream, withDelta, withSnapshot } = await load('/page/stream-state.js');
-        const text = (value: string) => ({ kind: 'text', text: value });
-        const tool = { kind: 'tool', calls: [] };
-        const deltas = [[text('b')], [{ kind: 'thinking', text: 'c' }, text('d')], [text('e'), tool], [tool, text('f')]];
-        const first = withSnapshot(newStream('s'), { model: 'm', position: '1-1', parts: [text('gone')] });
-        const second = withSnapshot(first, { model: 'm', position: '2-1', parts: [text('a')] });
-        return deltas.reduce((state, added) => withDelta(state, { position: '2-2', parts: added }), second).parts.map((part: { kind: string; text?: string }) => `${part.kind} ${part.text ?? ''}`);
-      });
-      expect(parts).toEqual(['text ab', 'thinking c', 'text de', 'tool ', 'tool ', 'text f']);
     });
 
     it('parts: thinking folds away when the answer begins, and tools stand apart', async () => {

@@ -70,7 +70,7 @@ describe('API keys', () => {
     await rm(other, { recursive: true });
   });
 
-  it.each(['/', '/page/page.js', '/health', '/ready', '/docs', '/docs-json'])('%s: is there for everybody', async (path) => {
+  it.each(['/', '/watch/AAAAAAAAAAAAAAAAAAAAAA', '/health', '/ready', '/docs', '/docs-json'])('%s: is there for everybody', async (path) => {
     expect((await asked('GET', path)).status).toBe(200);
   });
 

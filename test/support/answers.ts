@@ -17,6 +17,6 @@ const LONG_SEEDS = [8, 11, 14, 15, 17, 18, 21, 22, 23, 24, 25, 26, 28, 30, 31, 3
 const LONG = { type: 'array', minItems: 2_000, items: { type: 'string', maxLength: 3 } };
 
 /** A request that keeps the model busy for a second or more: about 1,000 tokens, nearly any of them as likely as any other. */
-export function ramble(number = 0): { prompt: string; options: Record<string, number>; format: object } {
+export function ramble(number = 0): { prompt: string; options: Record<string, number>; format: Record<string, unknown> } {
   return { prompt: 'Tell me a short story.', options: { temperature: 100, top_k: 0, top_p: 1, seed: LONG_SEEDS[number % LONG_SEEDS.length] ?? 8 }, format: LONG };
 }

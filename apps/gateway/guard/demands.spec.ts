@@ -6,7 +6,7 @@ import { demandOf, demandOfEvent } from './demands.js';
 
 describe('demands', () => {
   it.each([
-    ['GET', '/', 'open'], ['HEAD', '/', 'open'], ['POST', '/', 'operator'], ['GET', '/page/page.js', 'open'], ['GET', '/docs', 'open'], ['GET', '/docs-json', 'open'],
+    ['GET', '/', 'open'], ['HEAD', '/', 'open'], ['POST', '/', 'operator'], ['GET', '/page/page.js', 'open'], ['GET', '/watch/AAAAAAAAAAAAAAAAAAAAAA', 'open'], ['POST', '/watch/AAAAAAAAAAAAAAAAAAAAAA', 'operator'], ['GET', '/docs', 'open'], ['GET', '/docs-json', 'open'],
     ['GET', '/docsecret', 'watch'], ['GET', '/health', 'open'], ['GET', '/ready', 'open'], ['GET', '/metrics', 'watch'], ['GET', '/api/version', 'open'],
     ['GET', '/streams/x', 'token'], ['DELETE', '/streams/x', 'token'], ['POST', '/streams', 'chat'], ['POST', '/STREAMS/', 'chat'],
     ['POST', '/sessions', 'chat'], ['GET', '/sessions/x', 'token'], ['POST', '/sessions/x/messages', 'token'], ['PATCH', '/sessions/x', 'token'],

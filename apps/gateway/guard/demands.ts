@@ -20,7 +20,7 @@ type Methods = 'read' | 'write' | 'any';
 /** The first line that fits counts. Express takes paths in any case and with a slash behind, so these do too. */
 const RULES: readonly [Methods, RegExp, Demand][] = [
   // The page, its files, and what says that somebody is here.
-  ['read', /^\/$|^\/page\/|^\/docs(-json|-yaml)?(\/|$)|^\/(health|ready)\/?$|^\/api\/version\/?$/i, OPEN],
+  ['read', /^\/$|^\/(page|watch)\/|^\/docs(-json|-yaml)?(\/|$)|^\/(health|ready)\/?$|^\/api\/version\/?$/i, OPEN],
   // A stream's id is a watch link; ending it takes the owner's token. A session is its members'.
   ['any', /^\/streams\/[^/]+\/?$/i, TOKEN],
   ['write', /^\/sessions\/[^/]+\/messages\/?$/i, { scope: 'token', inference: true }],

@@ -23,6 +23,8 @@ const BURST = 50;
 const live = new Set();
 const digests = new Map();
 let ticker;
+/** A model that was asked is in memory, as an engine's is. */
+let asked = false;
 
 const server = createServer(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://source');
@@ -31,7 +33,7 @@ const server = createServer(async (request, response) => {
   switch (pathname) {
     case '/api/version': return json({ version: '0.9.9' });
     case '/api/tags': return json({ models: [MODEL] });
-    case '/api/ps': return json({ models: [] });
+    case '/api/ps': return json({ models: asked ? [MODEL] : [] });
     case '/api/generate': return void generate(JSON.parse(Buffer.concat(chunks).toString()), response, (text) => ({ response: text }));
     case '/api/chat': return void generate(promptOf(JSON.parse(Buffer.concat(chunks).toString())), response, (content) => ({ message: { role: 'assistant', content } }));
     case '/bench/release': return json({ released: release() });
@@ -45,6 +47,7 @@ const promptOf = ({ messages, ...body }) => ({ ...body, prompt: messages.at(-1).
 function generate({ prompt, options = {} }, response, said) {
   if (live.size >= Number(values.streams)) return void response.writeHead(503).end(JSON.stringify({ error: 'server busy, please try again' }));
   const { num_predict: tokens = 100, tokens_per_second: rate = 100, token_text: pad = '', hold_at: holdAt = -1 } = options;
+  asked = true;
   const stream = { prompt, response, said, tokens, rate, pad, holdAt, sent: 0, held: false, startedAt: machineNow(), startedFrom: 0, hash: createHash('sha256') };
   response.socket.setNoDelay(true);
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });

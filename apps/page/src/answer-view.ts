@@ -1,0 +1,181 @@
+/** Shows one stream's answer as it grows: thinking, text, tools, what it waits for, and how it ended. Drawn once a frame at most. */
+import type { ErrorBody, Part, StreamStatus } from '#contracts';
+import { announce, make } from './dom.js';
+import { tokens } from './format.js';
+import { MarkdownView } from './markdown.js';
+import type { StreamEnding, StreamState } from './stream-state.js';
+
+const LONG_DRAW_MS = 10;
+
+interface PartView {
+  readonly kind: Part['kind'];
+  readonly element: HTMLElement;
+  /** `growing`: more of it is expected. `ended`: nothing of the whole answer is. */
+  show(part: Part, growing: boolean, ended: boolean): void;
+}
+
+export class AnswerView {
+  readonly #parts = make('div', { class: 'parts' });
+  readonly #waiting = make('p', { class: 'waiting', hidden: true });
+  readonly #problem = make('div', { class: 'problem', role: 'alert', hidden: true });
+  readonly #facts = make('span', { class: 'facts' });
+  /** What may be done with the answer: buttons that the owner of this view adds. */
+  readonly actions = make('div', { class: 'actions' });
+  readonly element = make('article', { class: 'answer is-live', 'aria-label': 'Answer' }, this.#parts, this.#waiting, this.#problem);
+  readonly #shown: PartView[] = [];
+  /** The parts as last drawn: one that is the same object has not changed. */
+  #drawn: readonly Part[] = [];
+  #drawnLive: number | undefined;
+  #state: StreamState | undefined;
+  #drawnEnding: StreamEnding | undefined;
+  #scheduled = false;
+  #drawMs = 0;
+  readonly #onDrawn: () => void;
+  readonly #remedies: (error: ErrorBody) => Node[];
+
+  /**
+   * @param onDrawn called after each change to the page
+   * @param remedies the buttons to show beside an error
+   */
+  constructor(onDrawn: () => void = () => undefined, remedies: (error: ErrorBody) => Node[] = () => []) {
+    this.#onDrawn = onDrawn;
+    this.#remedies = remedies;
+    this.element.append(make('footer', { class: 'answer-foot' }, this.actions, this.#facts));
+  }
+
+  update(state: StreamState): void {
+    this.#state = state;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // A block that is long in itself takes long to draw: it is drawn less often then, so that the page stays at hand.
+    setTimeout(() => requestAnimationFrame(() => this.#drawNow()), this.#drawMs > LONG_DRAW_MS ? this.#drawMs * 4 : 0);
+  }
+
+  #drawNow(): void {
+    const began = performance.now();
+    this.#scheduled = false;
+    this.#draw();
+    this.#onDrawn();
+    this.#drawMs = performance.now() - began;
+  }
+
+  #draw(): void {
+    if (!this.#state) return;
+    const { parts, ending, status } = this.#state;
+    const ended = ending !== undefined;
+    this.#drawParts(parts, ended);
+    this.element.classList.toggle('is-live', !ended);
+    this.element.setAttribute('aria-busy', String(!ended));
+    this.#drawWaiting(parts, status, ended);
+    this.#problem.hidden = ending?.kind !== 'failed';
+    if (ended && this.#drawnEnding !== ending) this.#drawEnding(ending);
+    this.#drawnEnding = ending;
+  }
+
+  #drawParts(parts: readonly Part[], ended: boolean): void {
+    for (const [index, part] of parts.entries()) {
+      const shown = this.#shown[index];
+      const isLast = index === parts.length - 1;
+      if (shown?.kind === part.kind) {
+        if (part === this.#drawn[index] && index !== this.#drawnLive && !isLast) continue;
+        shown.show(part, isLast && !ended, ended);
+        continue;
+      }
+      const made = viewOf(part.kind);
+      made.show(part, isLast && !ended, ended);
+      if (shown) shown.element.replaceWith(made.element);
+      else this.#parts.append(made.element);
+      this.#shown[index] = made;
+    }
+    for (const { element } of this.#shown.splice(parts.length)) element.remove();
+    this.#drawn = parts;
+    this.#drawnLive = ended ? undefined : parts.length - 1;
+  }
+
+  #drawWaiting(parts: readonly Part[], status: StreamStatus | undefined, ended: boolean): void {
+    const text = ended ? '' : waitingFor(status, parts);
+    this.#waiting.hidden = text === '';
+    if (this.#waiting.textContent === text) return;
+    this.#waiting.textContent = text;
+    if (text !== '') announce(text);
+  }
+
+  #drawEnding(ending: StreamEnding): void {
+    if (ending.kind === 'failed') {
+      const { error } = ending;
+      this.#problem.replaceChildren(make('p', {}, error.message), make('div', { class: 'actions' }, ...this.#remedies(error)));
+      return;
+    }
+    const counted = tokens(ending.counters);
+    this.#facts.replaceChildren(...(ending.finishReason === 'stop' ? [] : [make('span', { class: 'tag' }, ending.finishReason)]), counted);
+    announce(ending.finishReason === 'stop' ? `The answer is complete. ${counted}` : `The answer has ended: ${ending.finishReason}.`);
+  }
+}
+
+function viewOf(kind: Part['kind']): PartView {
+  switch (kind) {
+    case 'text':
+      return textView();
+    case 'thinking':
+      return thinkingView();
+    case 'tool':
+      return toolView();
+    default:
+      return { kind, element: make('p', { class: 'waiting' }, `(a part of kind “${String(kind)}”)`), show: () => undefined }; // Of a newer gateway.
+  }
+}
+
+function textView(): PartView {
+  const view = new MarkdownView();
+  return {
+    kind: 'text',
+    element: view.element,
+    show(part, growing, ended) {
+      if (part.kind !== 'text') return;
+      view.element.classList.toggle('is-growing', growing);
+      view.render(part.text, { whole: ended });
+    },
+  };
+}
+
+function thinkingView(): PartView {
+  const view = new MarkdownView();
+  const summary = make('summary', {}, 'Thinking');
+  const element = make('details', { class: 'thinking', open: true }, summary, view.element);
+  // Open while it grows and closed once the answer begins, unless the reader has decided otherwise.
+  let decided = false;
+  summary.addEventListener('click', () => (decided = true));
+  return {
+    kind: 'thinking',
+    element,
+    show(part, growing, ended) {
+      if (part.kind !== 'thinking') return;
+      view.render(part.text, { whole: ended });
+      element.classList.toggle('is-growing', growing);
+      summary.textContent = growing ? 'Thinking…' : 'Thoughts';
+      if (!decided) element.open = growing;
+    },
+  };
+}
+
+function toolView(): PartView {
+  const element = make('div', { class: 'tools' });
+  return {
+    kind: 'tool',
+    element,
+    show(part) {
+      if (part.kind !== 'tool') return;
+      element.replaceChildren(
+        ...part.calls.map(({ name, arguments: given }) =>
+          make('details', { class: 'tool' }, make('summary', {}, 'Wants to call ', make('code', {}, name)), make('pre', {}, JSON.stringify(given, undefined, 2))),
+        ),
+      );
+    },
+  };
+}
+
+function waitingFor(status: StreamStatus | undefined, parts: readonly Part[]): string {
+  if (status?.kind === 'queued') return `Waiting in line, ${status.position > 0 ? `number ${status.position}` : 'next'}…`;
+  if (status?.kind === 'loading') return `Loading ${status.model}…`;
+  return parts.length === 0 ? 'Waiting for the first word…' : '';
+}

@@ -1,0 +1,150 @@
+/** The models of a mesh: what there is, how to get more, what is in memory. */
+import type { Benchmark, Hardware, Model, PullPolicy, PullProgress, Residency } from '#contracts';
+import { MeshError } from '#mesh-error';
+import { either, pause } from './deadline.js';
+import type { CallOptions, Http } from './http.js';
+import { persist } from './persist.js';
+import type { Retry } from './retry.js';
+
+const POLL_MS = 200;
+const LOAD_TIMEOUT_MS = 310_000;
+const BENCHMARK_TIMEOUT_MS = 900_000;
+
+interface OnNode extends CallOptions {
+  /** Where; the mesh chooses without it. */
+  readonly node?: string;
+}
+
+export interface PullOptions extends OnNode {
+  /** `always` asks the registry for a newer one (the default), `missing` leaves one that is here, `never` refuses one that is not. */
+  readonly policy?: PullPolicy;
+}
+
+export interface LoadedModel {
+  readonly model: string;
+  readonly residency: Residency;
+}
+
+export class Models {
+  constructor(
+    private readonly http: Http,
+    private readonly retry: Retry,
+    private readonly closed: AbortSignal,
+  ) {}
+
+  /** One for each node that has it. */
+  async list({ signal }: CallOptions = {}): Promise<Model[]> {
+    return (await this.http.call<{ models: Model[] }>('GET', '/models', { signal })).models;
+  }
+
+  /** For conversations on this hardware, node by node; those without a recommendation are left out. */
+  async recommended({ signal }: CallOptions = {}): Promise<{ node: string; model: string }[]> {
+    const { nodes } = await this.http.call<{ nodes: Hardware[] }>('GET', '/hardware', { signal });
+    return nodes.flatMap(({ node, plan }) => (plan?.recommended === undefined ? [] : [{ node, model: plan.recommended }]));
+  }
+
+  /** Starts a pull or joins the one under way, and tells how far it is until the model is here. */
+  pull(model: string, options: PullOptions = {}): Pull {
+    return new Pull({ http: this.http, retry: this.retry, closed: this.closed }, model, options);
+  }
+
+  /** The pulls that wait, run or have ended within the last minute. */
+  async pulls({ signal, node }: OnNode = {}): Promise<PullProgress[]> {
+    return (await this.http.call<{ pulls: PullProgress[] }>('GET', `/models/pulls${query({ node })}`, { signal })).pulls;
+  }
+
+  /** Brings a model into memory, and answers when it is there. */
+  load(model: string, { signal, node, keepAlive }: OnNode & { readonly keepAlive?: number | string } = {}): Promise<LoadedModel> {
+    return this.http.call('POST', '/models/load', { body: { model, node, keepAlive }, signal, timeoutMs: LOAD_TIMEOUT_MS });
+  }
+
+  /** @throws MeshError `engine_busy` while it answers somebody */
+  unload(model: string, { signal, node }: OnNode = {}): Promise<LoadedModel> {
+    return this.http.call('POST', '/models/unload', { body: { model, node }, signal, timeoutMs: LOAD_TIMEOUT_MS });
+  }
+
+  /** The engine's own description. */
+  show(model: string, { signal, node }: OnNode = {}): Promise<{ model: string; show: Record<string, unknown> }> {
+    return this.http.call('GET', `/models/show${query({ model, node })}`, { signal });
+  }
+
+  async delete(model: string, { signal, node }: OnNode = {}): Promise<void> {
+    await this.http.call('DELETE', `/models${query({ model, node })}`, { signal });
+  }
+
+  /** Measures a model that nobody uses meanwhile; takes as long as that does. */
+  benchmark(model: string | undefined, { signal, node, repeats }: OnNode & { readonly repeats?: number } = {}): Promise<Benchmark> {
+    return this.http.call('POST', '/models/benchmark', { body: { model, node, repeats }, signal, timeoutMs: BENCHMARK_TIMEOUT_MS });
+  }
+}
+
+interface PullParts {
+  readonly http: Http;
+  readonly retry: Retry;
+  readonly closed: AbortSignal;
+}
+
+/** One wish for a model. It goes on whoever looks; each loop over it asks by itself. */
+export class Pull implements AsyncIterable<PullProgress> {
+  readonly #begun: Promise<PullProgress>;
+
+  constructor(
+    private readonly parts: PullParts,
+    readonly model: string,
+    private readonly options: PullOptions,
+  ) {
+    const { policy, node, signal } = options;
+    this.#begun = parts.http.call('POST', '/models/pull', { body: { model, policy, node }, signal });
+    this.#begun.catch(() => undefined); // Told to whoever looks.
+  }
+
+  /** The model, once it is here. @throws MeshError `pull_failed` and other reasons why it is not */
+  async done(): Promise<PullProgress> {
+    let last: PullProgress | undefined;
+    for await (const progress of this) last = progress;
+    if (!last) throw new MeshError('internal', 'The pull told nothing.');
+    return last;
+  }
+
+  /** Ends it for everybody; what has come stays. */
+  async cancel(): Promise<void> {
+    const { node } = this.options;
+    const { model } = await this.#begun;
+    await this.parts.http.call('DELETE', `/models/pull${query({ model, node })}`);
+  }
+
+  /**
+   * How far it is, at every change, to the last: `status: 'success'`. A gateway that is away for a while only delays it.
+   * @throws MeshError why it failed; `cancelled` by the signal, which ends the looking and not the pull
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<PullProgress> {
+    const { retry, closed } = this.parts;
+    const ending = either(closed, this.options.signal);
+    try {
+      for await (const progress of persist(() => this.#look(ending.signal), ({ status }) => status !== 'pulling', retry, ending.signal)) {
+        if ('event' in progress) continue;
+        if (progress.status === 'failed') throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling ${this.model} failed.`);
+        yield progress;
+      }
+    } finally {
+      ending.forget();
+    }
+  }
+
+  async *#look(signal: AbortSignal): AsyncGenerator<PullProgress> {
+    const first = await this.#begun;
+    let told = '';
+    for (let progress = first; ; progress = await this.parts.http.call<PullProgress>('GET', `/models/pull${query({ model: first.model, node: this.options.node })}`, { signal })) {
+      const state = JSON.stringify(progress);
+      if (state !== told) yield progress;
+      told = state;
+      if (progress.status !== 'pulling') return;
+      await pause(POLL_MS, signal);
+    }
+  }
+}
+
+function query(fields: Readonly<Record<string, string | undefined>>): string {
+  const given = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined);
+  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
+}
