@@ -2,6 +2,7 @@
 // `streams` is all of its parts, `streams:few` one of them.
 const BENCHES = {
   startup: () => import('./startup.mjs'),
+  hook: () => import('./hook.mjs'),
   relay: () => import('./relay.mjs'),
   cache: () => import('./cache.mjs'),
   broker: () => import('./broker.mjs'),
