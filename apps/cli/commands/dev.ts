@@ -1,12 +1,10 @@
 /** `ollamesh dev -- command`: runs a dev server with a mesh beside it, and tells it where. */
 import { spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { ConfigError, type Environment, environment } from '#config';
-import { MeshError, type StoredKey } from '#contracts';
-import { changeKeys, keyFileIn, mintKey } from '#keys';
-import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
-import { GatewayClient } from '../gateway-client.js';
+import { MeshError } from '#contracts';
+import { borrowMesh } from '../borrowed-mesh.js';
+import { type FindOptions, engineAnswering } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { type EndSignal, exitCodeOf } from '../shutdown.js';
 import { startUpView } from '../view/choose-view.js';
@@ -38,23 +36,20 @@ async function dev([program = '', ...args]: string[], options: FindOptions & { f
 
 /** A mesh that stays while the command runs, and the environment that leads there. */
 async function leadToMesh(options: FindOptions & { force?: boolean }): Promise<{ env: Record<string, string | undefined>; forget(): Promise<void> }> {
-  const mesh = await findOrLaunchMesh(options, startUpView(process.stderr, false));
+  const mesh = await borrowMesh(options, startUpView(process.stderr, false));
   try {
     await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
-    const lent = mesh.dataDir !== undefined && !(await new GatewayClient(mesh.client.url).isLetIn()) ? await lendKey(keyFileIn(mesh.dataDir), mesh.client.url) : undefined;
-    const key = lent?.key ?? environment()['OLLAMESH_API_KEY'];
-    const { env, report } = injected(environment(), variablesFor(mesh.client.url, key || undefined), options.force === true);
+    const { env, report } = injected(environment(), variablesFor(mesh.client.url, mesh.key), options.force === true);
     for (const line of report) process.stderr.write(`  env       ${line}\n`);
     let over = false;
     void mesh.lost.then(() => over || process.stderr.write('  mesh      The mesh has ended. Start it again: ollamesh up -d\n'));
     const forget = async () => {
       over = true;
-      await lent?.forget();
-      mesh.release();
+      await mesh.giveBack();
     };
     return { env, forget };
   } catch (thrown) {
-    mesh.release();
+    await mesh.giveBack();
     throw thrown;
   }
 }
@@ -94,32 +89,6 @@ export function injected(env: Environment, groups: readonly Record<string, strin
 
 function shown(name: string, value = ''): string {
   return name.endsWith('_KEY') && value !== NO_KEY ? `${value.slice(0, 4)}…` : value;
-}
-
-/** How long the gateway may take to hear of a key, in milliseconds. */
-const KEY_PATIENCE_MS = 5_000;
-/** Each look with a key that is not known yet counts as a wrong one. */
-const KEY_POLL_MS = 200;
-/** Should this process die, its key ends by itself. */
-const KEY_LIFE_MS = 30 * 86_400_000;
-
-/** Makes a key for the command alone, which ends with it. */
-async function lendKey(file: string, url: string): Promise<{ key: string; forget(): Promise<void> }> {
-  const { id, text, hash } = mintKey();
-  const now = Date.now();
-  const stored: StoredKey = { id, name: `ollamesh dev ${process.pid}`, hash, scopes: ['chat'], createdAt: new Date(now).toISOString(), expiresAt: new Date(now + KEY_LIFE_MS).toISOString() };
-  await changeKeys(file, (keys) => [...keys, stored]);
-  const forget = () => changeKeys(file, (keys) => keys.filter((key) => key.id !== id));
-  const client = new GatewayClient(url, text);
-  try {
-    for (const until = performance.now() + KEY_PATIENCE_MS; !(await client.isLetIn()); await sleep(KEY_POLL_MS)) {
-      if (performance.now() > until) throw new MeshError('unavailable', `The gateway at ${url} has not taken notice of a new key in ${file}. Is that its data folder?`);
-    }
-  } catch (thrown) {
-    await forget();
-    throw thrown;
-  }
-  return { key: text, forget };
 }
 
 /** Runs the child to its end. @returns its exit code, as a shell would give it @throws MeshError `not_found` when there is no such program */

@@ -1,0 +1,4 @@
+import { ollamesh } from 'ollamesh/vite';
+import { defineConfig } from 'vite';
+
+export default defineConfig({ plugins: [ollamesh()] });
