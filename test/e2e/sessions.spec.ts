@@ -221,6 +221,11 @@ interface Joined {
     const long = await call('a', session.token, 'POST', `/${session.sessionId}/messages`, { content: 'What is NATS? '.repeat(100) });
     expect([long.status, long.json()]).toMatchObject([400, { error: { code: 'invalid_request', details: { issues: [{ field: 'content' }], maxTokens: contextLength - room, contextLength } } }]);
     expect((await view('a', session)).history).toHaveLength(20);
+    // Nobody says how long the context is: the model's own holds.
+    const open = await create({ model: 'guide' });
+    const longer = await call('a', open.token, 'POST', `/${open.sessionId}/messages`, { content: 'What is NATS? '.repeat(550) });
+    const { context_length: own } = (await ask(`${url('a')}/api/ps`)).json<{ models: { name: string; context_length: number }[] }>().models.find(({ name }) => name === 'guide:latest') ?? {};
+    expect([longer.status, longer.json()]).toMatchObject([400, { error: { code: 'invalid_request', details: { contextLength: own } } }]);
   });
 
   it('restart: sessions are there again, and finished streams whole with every position, though their producer is gone too', async () => {
