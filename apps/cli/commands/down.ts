@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
+import { identityOf } from '#processes';
 import { loadMine, reach } from '../find-mesh.js';
 import { claimant, settleRunFile } from '../run-file.js';
 import type { SharedOptions } from '../settings.js';
@@ -28,12 +29,12 @@ async function down(options: SharedOptions): Promise<void> {
     return;
   }
   const told = await reach(dataDir, 'stop');
-  if (!told) signal(pid, 'SIGTERM'); // It starts, or hangs.
+  if (!told) await signal(pid, 'SIGTERM'); // It starts, or hangs.
   if (await isGone(dataDir, pid, POLITE_MS)) {
     process.stdout.write('The mesh has ended.\n');
     return;
   }
-  if ((await claimant(dataDir)) === pid) signal(pid, 'SIGKILL');
+  if ((await claimant(dataDir)) === pid) await signal(pid, 'SIGKILL');
   if (!(await isGone(dataDir, pid, SURE_MS))) throw new MeshError('unavailable', `Process ${pid} does not end.`);
   await settleRunFile(dataDir);
   process.stdout.write('The mesh did not end by itself and was killed.\n');
@@ -46,7 +47,11 @@ async function isGone(dataDir: string, pid: number, withinMs: number): Promise<b
   return false;
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
+/** @throws MeshError `unavailable` where the system does not tell whose number that is: a stranger must not be ended */
+async function signal(pid: number, name: NodeJS.Signals): Promise<void> {
+  if ((await identityOf(pid)) === undefined && process.platform === 'win32') {
+    throw new MeshError('unavailable', `Process ${pid} is noted as the mesh but does not answer, and may be another program by now. If it is the mesh: taskkill /F /PID ${pid}`);
+  }
   try {
     process.kill(pid, name);
   } catch {
