@@ -73,7 +73,7 @@ export class Session {
     return this.#call('POST', '/stop', undefined, options);
   }
 
-  /** Changes title, system prompt, model or options (owner). */
+  /** Changes title, system prompt, model or how answers are made; null takes `think`, `format` or `keepAlive` away (owner). */
   update(changes: SessionChanges, options?: CallOptions): Promise<void> {
     return this.#call('PATCH', '', changes, options);
   }

@@ -8,8 +8,10 @@ const tokenHash = z.string().regex(/^[0-9a-f]{64}$/);
 export const SessionRecord = SessionView.extend({
   members: z.array(SessionMember.extend({ tokenHash })),
   links: z.array(SessionLink.extend({ tokenHash })),
-  /** With what cancels it. */
-  running: RunningAnswer.omit({ position: true }).extend({ ownerTokenHash: tokenHash }).optional(),
+  /** With what cancels it, and how large its prompt is. */
+  running: RunningAnswer.omit({ position: true }).extend({ ownerTokenHash: tokenHash, promptBytes: z.int().nonnegative().optional() }).optional(),
+  /** How long a token is in this session, by what the engine counted of the last answer. */
+  bytesPerToken: z.number().positive().optional(),
 });
 export type SessionRecord = z.infer<typeof SessionRecord>;
 

@@ -1,7 +1,7 @@
 /** Broadcast sessions as clients see them, over REST, SSE and Socket.IO alike (docs/PROTOCOL.md explains them with examples). */
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
-import { InferenceOptions } from './inference.js';
+import { Generation, InferenceOptions } from './inference.js';
 import { ModelName } from './model-name.js';
 import { StreamId } from './streams.js';
 import { Position, WhenUnwatched } from './viewer.js';
@@ -20,6 +20,14 @@ export type SessionRole = z.infer<typeof SessionRole>;
 const Title = z.string().trim().min(1).max(200);
 const Name = z.string().trim().min(1).max(80);
 
+const MAX_FORMAT_BYTES = 65_536;
+/** How every answer of a session is made, beside model and options; as a stream is asked for it. */
+const making = {
+  think: Generation.shape.think,
+  format: Generation.shape.format.refine((format) => JSON.stringify(format ?? '').length <= MAX_FORMAT_BYTES, `has more than ${MAX_FORMAT_BYTES} characters as JSON`),
+  keepAlive: z.union([z.number(), z.string().max(32)]).optional(),
+};
+
 /** What answers in a session have in common. */
 const settings = {
   title: Title.optional(),
@@ -30,13 +38,15 @@ const settings = {
 };
 export const CreateSession = z.strictObject({
   ...settings,
+  ...making,
   whenUnwatched: WhenUnwatched.optional(),
   /** What the owner is called. */
   name: Name.optional(),
 });
 export type CreateSession = z.infer<typeof CreateSession>;
 
-export const UpdateSession = z.strictObject(settings);
+/** Null takes a setting away. */
+export const UpdateSession = z.strictObject({ ...settings, think: making.think.nullable(), format: making.format.nullable(), keepAlive: making.keepAlive.nullable() });
 export type UpdateSession = z.infer<typeof UpdateSession>;
 
 export const AddMember = z.strictObject({ name: Name, role: SessionRole });
@@ -56,8 +66,11 @@ export type AddedMember = z.infer<typeof AddedMember>;
 export const AddedLink = z.object({ linkId: ItemId, token: z.string() });
 export type AddedLink = z.infer<typeof AddedLink>;
 
+/** How many messages of the history an answer was made without, because the model's context could not hold them; not set for none. */
+const leftOut = z.int().positive().optional();
+
 /** A message was taken, and this stream answers it. */
-export const Asked = z.object({ messageId: ItemId, streamId: StreamId, model: z.string() });
+export const Asked = z.object({ messageId: ItemId, streamId: StreamId, model: z.string(), leftOut });
 export type Asked = z.infer<typeof Asked>;
 
 export const SessionMember = z.object({ memberId: ItemId, name: z.string(), role: SessionRole });
@@ -79,6 +92,7 @@ export const SessionMessage = z.object({
   error: ErrorBody.optional(),
   /** The answer was longer than what a history may hold; the rest was cut off. */
   truncated: z.boolean().optional(),
+  leftOut,
 });
 export type SessionMessage = z.infer<typeof SessionMessage>;
 
@@ -86,6 +100,7 @@ export const RunningAnswer = z.object({
   streamId: StreamId,
   /** The message that it answers. */
   messageId: ItemId,
+  leftOut,
   /** How far it was, where that is known. */
   position: Position.optional(),
 });
@@ -97,6 +112,7 @@ export const SessionView = z.object({
   system: z.string().optional(),
   model: ModelName.optional(),
   options: InferenceOptions.optional(),
+  ...making,
   whenUnwatched: WhenUnwatched,
   members: z.array(SessionMember),
   /** Oldest first; the oldest go when there are too many. */

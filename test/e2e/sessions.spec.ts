@@ -195,6 +195,39 @@ interface Joined {
     for (const { client } of [owner, guest]) client.close();
   });
 
+  it('long conversation: each prompt stays below a small context, the newest stays in it, and everybody is told what was left out', async () => {
+    const [contextLength, room] = [256, 64];
+    const session = await create({ system: 'You are helpful.', options: { num_ctx: contextLength, num_predict: room, temperature: 0 } });
+    const there = await hear('b', session.sessionId, session.token);
+    const prompts: number[] = [];
+    let leftOut = 0;
+    for (let turn = 1; turn <= 10; turn++) {
+      const said = await call(turn % 2 ? 'a' : 'b', session.token, 'POST', `/${session.sessionId}/messages`, { content: QUESTION });
+      expect(said.status).toBe(202);
+      const asked = said.json<{ streamId: string; leftOut?: number }>();
+      const done = (await readSse(`${url('a')}/streams/${asked.streamId}`)).find(isTerminal);
+      prompts.push((done?.data['counters'] as { prompt_eval_count: number } | undefined)?.prompt_eval_count ?? Number.NaN);
+      const answer = (await settled(session, 2 * turn)).at(-1);
+      expect(answer?.leftOut).toBe(asked.leftOut);
+      expect(asked.leftOut ?? 0).toBeGreaterThanOrEqual(leftOut - 2); // An estimate may change its mind by a question and its answer.
+      leftOut = asked.leftOut ?? 0;
+    }
+    expect(Math.max(...prompts)).toBeLessThanOrEqual(contextLength - room);
+    expect(prompts.at(-1)).toBeGreaterThan(prompts[0] as number);
+    expect(leftOut).toBeGreaterThan(0);
+    expect(leftOut % 2).toBe(0);
+    await there.seen((events) => events.some(({ event, data }) => event === 'answer' && data['leftOut'] === leftOut));
+    there.cut();
+    const long = await call('a', session.token, 'POST', `/${session.sessionId}/messages`, { content: 'What is NATS? '.repeat(100) });
+    expect([long.status, long.json()]).toMatchObject([400, { error: { code: 'invalid_request', details: { issues: [{ field: 'content' }], maxTokens: contextLength - room, contextLength } } }]);
+    expect((await view('a', session)).history).toHaveLength(20);
+    // Nobody says how long the context is: the model's own holds.
+    const open = await create({ model: 'guide' });
+    const longer = await call('a', open.token, 'POST', `/${open.sessionId}/messages`, { content: 'What is NATS? '.repeat(550) });
+    const { context_length: own } = (await ask(`${url('a')}/api/ps`)).json<{ models: { name: string; context_length: number }[] }>().models.find(({ name }) => name === 'guide:latest') ?? {};
+    expect([longer.status, longer.json()]).toMatchObject([400, { error: { code: 'invalid_request', details: { contextLength: own } } }]);
+  });
+
   it('restart: sessions are there again, and finished streams whole with every position, though their producer is gone too', async () => {
     const session = await create({ title: 'Kept' });
     const asked = (await call('a', session.token, 'POST', `/${session.sessionId}/messages`, { content: QUESTION })).json<{ streamId: string }>();
@@ -266,6 +299,9 @@ interface Joined {
       ['POST', '', { whenUnwatched: 'maybe' }, 'whenUnwatched'],
       ['POST', '', { colour: 'red' }, ''],
       ['PATCH', path, { options: { temperature: -1 } }, 'options.temperature'],
+      ['PATCH', path, { think: 'much' }, 'think'],
+      ['POST', '', { format: 'xml' }, 'format'],
+      ['POST', '', { keepAlive: {} }, 'keepAlive'],
       ['POST', `${path}/members`, { name: 'Eve', role: 'king' }, 'role'],
       ['POST', `${path}/members`, { role: 'viewer' }, 'name'],
       ['POST', `${path}/links`, { name: 7 }, 'name'],

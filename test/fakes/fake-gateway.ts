@@ -53,9 +53,10 @@ export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGat
   const config = Config.parse({ gateway: { limits } });
   const mesh = new MeshView(bus);
   const relays = new Relays(bus, mesh, config, kept, { ...STILL, ...timings });
-  const intake = new Intake(relays, new ModelChooser(mesh, new ModelsOfNodes(bus, mesh)), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
+  const inventory = new ModelsOfNodes(bus, mesh);
+  const intake = new Intake(relays, new ModelChooser(mesh, inventory), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
   const records = new SessionRecords(sessionsIn);
-  const sessions = new Sessions(bus, new SessionAnswers(bus, relays, intake, records, config), records, config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
+  const sessions = new Sessions(bus, new SessionAnswers(bus, relays, intake, records, inventory, config), records, config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
   sessions.onApplicationBootstrap();
   relays.onApplicationBootstrap();
   bus.subscribe(StreamBeat, ({ heads }: { heads: Record<string, Head> }) => relays.beat(heads));

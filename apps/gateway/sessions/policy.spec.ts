@@ -8,7 +8,6 @@ import {
   asked,
   identify,
   newsBetween,
-  promptOf,
   refuseTooLong,
   refuseUnlessMay,
   updated,
@@ -84,21 +83,25 @@ describe('settings', () => {
     expect(updated(record, { system: '' })).not.toHaveProperty('system');
   });
 
-  it('prompt: system first, then what was said, without answers that never came to a word', () => {
-    let record = updated(RECORD, { system: 'Be brief.', options: { temperature: 0 } });
-    record = reply(ask(record, 'q1', 'What?'), 'a1', 'That.');
-    record = reply(ask(record, 'q2', 'Why?'), 'a2', '');
-    expect(promptOf(record, 'How?')).toEqual({
-      messages: [
-        { role: 'system', content: 'Be brief.' },
-        { role: 'user', content: 'What?' },
-        { role: 'assistant', content: 'That.' },
-        { role: 'user', content: 'Why?' },
-        { role: 'user', content: 'How?' },
-      ],
-      options: { temperature: 0 },
-      whenUnwatched: 'continue',
-    });
+  it('think, format and keepAlive: kept with the session, shown, and taken away by null', () => {
+    const record = updated(RECORD, { think: false, format: 'json', keepAlive: '1h' });
+    expect(viewOf(record)).toMatchObject({ think: false, format: 'json', keepAlive: '1h' });
+    const without = updated(record, { format: null });
+    expect(without).toMatchObject({ think: false, keepAlive: '1h' });
+    expect(without).not.toHaveProperty('format');
+    expect(newsBetween(record, without)).toMatchObject([{ event: 'session' }]);
+  });
+
+  it('token length: learnt from what the engine counted, of that model, and nobody else\'s business', () => {
+    const running = asked(RECORD, message('q1'), { ...RUNNING, promptBytes: 400, leftOut: 2 }, LIMITS);
+    expect(viewOf(running).running).toEqual({ streamId: STREAM, messageId: 'q', leftOut: 2 });
+    const counted = { counters: { prompt_eval_count: 200, eval_count: 3 }, written: 'Yes.' };
+    const record = answered(running, STREAM, { messageId: 'a1', content: 'Yes.', at: AT, finishReason: 'stop', counted }, LIMITS) as SessionRecord;
+    expect(record.bytesPerToken).toBeCloseTo(1.8);
+    expect(viewOf(record)).not.toHaveProperty('bytesPerToken');
+    expect(record.history.at(-1)).toEqual({ messageId: 'a1', role: 'assistant', streamId: STREAM, content: 'Yes.', at: AT, finishReason: 'stop', leftOut: 2 });
+    expect(updated(record, { title: 'Other' }).bytesPerToken).toBeCloseTo(1.8);
+    expect(updated(record, { model: 'other:latest' })).not.toHaveProperty('bytesPerToken');
   });
 });
 

@@ -1,7 +1,7 @@
 /** What is allowed in a session and what each act makes of its record: pure functions; sessions.ts owns storing, streams and who hears of it. */
 import { timingSafeEqual } from 'node:crypto';
 import {
-  type CreateStream,
+  type Counters,
   type ErrorBody,
   MeshError,
   type SessionMessage,
@@ -11,6 +11,7 @@ import {
   type SessionView,
   type UpdateSession,
 } from '#contracts';
+import { measuredBytesPerToken } from './prompt.js';
 
 /** Who asks: a member, or whoever holds a watch link. */
 export interface Identity {
@@ -35,6 +36,8 @@ export interface Answer {
   readonly at: string;
   readonly finishReason?: string;
   readonly error?: ErrorBody;
+  /** What the engine counted of it, and all that the model wrote, thoughts included. */
+  readonly counted?: { readonly counters: Counters; readonly written: string };
 }
 
 const MAY: Record<SessionRole, ReadonlySet<Act>> = {
@@ -59,20 +62,24 @@ export function refuseUnlessMay({ role }: Identity, act: Act): void {
   throw new MeshError('forbidden', `Your role in this session, ${role}, does not allow that; it takes: ${able.join(' or ')}.`, { details: { role, needed: able } });
 }
 
-export function viewOf({ members, links: _links, running, ...shown }: SessionRecord): SessionView {
+export function viewOf({ members, links: _links, bytesPerToken: _measured, running, ...shown }: SessionRecord): SessionView {
   return {
     ...shown,
     members: members.map(({ memberId, name, role }) => ({ memberId, name, role })),
-    ...(running && { running: { streamId: running.streamId, messageId: running.messageId } }),
+    ...(running && { running: { streamId: running.streamId, messageId: running.messageId, ...(running.leftOut !== undefined && { leftOut: running.leftOut }) } }),
   };
 }
 
-/** An empty system prompt is none. */
-export function updated(record: SessionRecord, { title, system, model, options }: UpdateSession): SessionRecord {
-  const { system: before, ...rest } = record;
+/** An empty system prompt is none, and so is what is null. */
+export function updated(record: SessionRecord, { title, system, model, options, ...changes }: UpdateSession): SessionRecord {
+  const { system: before, think, format, keepAlive, bytesPerToken, ...rest } = record;
   const prompt = system ?? before;
+  const asked = Object.entries({ think, format, keepAlive, ...changes }).filter(([, value]) => value !== undefined && value !== null);
+  const isOtherModel = model !== undefined && model !== record.model;
   return {
     ...rest,
+    ...Object.fromEntries(asked),
+    ...(bytesPerToken !== undefined && !isOtherModel && { bytesPerToken }),
     ...(title !== undefined && { title }),
     ...(prompt !== undefined && prompt !== '' && { system: prompt }),
     ...(model !== undefined && { model }),
@@ -125,17 +132,6 @@ export function refuseWhileRunning({ running }: SessionRecord): void {
   throw new MeshError('session_busy', 'An answer is running in this session: wait for its end, or let an owner stop it.', { details: { streamId: running.streamId } });
 }
 
-/** The prompt that continues the session by `content`. */
-export function promptOf({ system, history, model, options, whenUnwatched }: SessionRecord, content: string): CreateStream {
-  const said = history.filter((message) => message.content !== '').map(({ role, content: text }) => ({ role, content: text }));
-  return {
-    messages: [...(system === undefined ? [] : [{ role: 'system' as const, content: system }]), ...said, { role: 'user', content }],
-    whenUnwatched,
-    ...(model !== undefined && { model }),
-    ...(options !== undefined && { options }),
-  };
-}
-
 /** @throws MeshError `session_busy` when another message came first */
 export function asked(record: SessionRecord, message: SessionMessage, running: NonNullable<SessionRecord['running']>, limits: HistoryLimits): SessionRecord {
   refuseWhileRunning(record);
@@ -146,9 +142,18 @@ export function asked(record: SessionRecord, message: SessionMessage, running: N
 export function answered(record: SessionRecord, streamId: string, answer: Answer, limits: HistoryLimits): SessionRecord | undefined {
   const { running, ...rest } = record;
   if (running?.streamId !== streamId) return undefined;
+  const { counted, ...told } = answer;
   const content = clipped(answer.content, Math.floor(limits.bytes * MESSAGE_SHARE));
-  const message: SessionMessage = { ...answer, role: 'assistant', streamId, content, ...(content !== answer.content && { truncated: true }) };
-  return { ...rest, history: appended(record.history, message, limits) };
+  const message: SessionMessage = {
+    ...told,
+    role: 'assistant',
+    streamId,
+    content,
+    ...(content !== answer.content && { truncated: true }),
+    ...(running.leftOut !== undefined && { leftOut: running.leftOut }),
+  };
+  const measured = counted && running.promptBytes !== undefined ? measuredBytesPerToken(running.promptBytes, counted.written, counted.counters) : undefined;
+  return { ...rest, ...(measured !== undefined && { bytesPerToken: measured }), history: appended(record.history, message, limits) };
 }
 
 /**
@@ -162,7 +167,7 @@ export function newsBetween(before: SessionRecord, after: SessionRecord | undefi
   const last = was.history.at(-1)?.messageId;
   const known = is.history.findIndex(({ messageId }) => messageId === last);
   const isSame = (key: keyof SessionView) => JSON.stringify(was[key]) === JSON.stringify(is[key]);
-  const settings = ['title', 'system', 'model', 'options', 'whenUnwatched', 'members'] as const;
+  const settings = ['title', 'system', 'model', 'options', 'think', 'format', 'keepAlive', 'whenUnwatched', 'members'] as const;
   // Too far apart to be told piece by piece: everything anew.
   if (!settings.every(isSame) || (last !== undefined && known < 0)) return [{ event: 'session', data: is }];
   const messages = is.history.slice(known + 1).map((message): SessionNews => ({ event: 'message', data: { sessionId, message } }));

@@ -146,14 +146,14 @@ export class Sessions implements OnApplicationBootstrap {
 
   /**
    * Takes a message; the stream that answers it has the session's history as its prompt.
-   * @throws MeshError `session_busy` while an answer runs, `payload_too_large`, and what a new stream throws; the history is as it was then
+   * @throws MeshError `session_busy` while an answer runs, `payload_too_large`, `invalid_request` for what the model's context can't hold, and what a new stream throws; the history is as it was then
    */
   async say(pass: Pass, content: string, asker: Asker): Promise<Asked> {
     const { record, identity } = await this.#enter(pass, 'ask');
     const begun = await this.#answers.begin(record, { content, by: identity.name, asker }, (newest) => refuseUnlessMay(known(newest, pass), 'ask'));
     this.#announce(pass.sessionId, begun.revision);
     if (!(await this.#answers.isLive(begun))) this.#settleSoon(pass.sessionId); // It ended before it was noted.
-    return { messageId: begun.messageId, streamId: begun.streamId, model: begun.model };
+    return { messageId: begun.messageId, streamId: begun.streamId, model: begun.model, ...(begun.leftOut !== undefined && { leftOut: begun.leftOut }) };
   }
 
   /** Ends the running answer; what there is of it stays. No effect while none runs. */

@@ -38,7 +38,7 @@ export class SessionsController {
 
   @Patch(':id')
   @HttpCode(204)
-  @ApiOperation({ summary: 'Change title, system prompt, model or options (owner)' })
+  @ApiOperation({ summary: 'Change title, system prompt, model or how answers are made (owner)' })
   async update(
     @Param('id') id: string,
     @Headers('authorization') authorization: string | undefined,
