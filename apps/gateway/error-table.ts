@@ -25,6 +25,7 @@ const TABLE: Readonly<Record<ErrorCode, OverHttp>> = {
   pull_failed: { status: 502, openaiType: 'api_error' },
   engine_error: { status: 502, openaiType: 'api_error' },
   engine_eof: { status: 502, openaiType: 'api_error' },
+  provider_failed: { status: 502, openaiType: 'api_error' },
   unavailable: { status: 503, openaiType: 'api_error' },
   engine_unavailable: { status: 503, openaiType: 'api_error' },
   engine_busy: { status: 503, openaiType: 'api_error' },

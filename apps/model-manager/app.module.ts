@@ -18,6 +18,7 @@ import { NodesController } from './nodes.controller.js';
 import { Peers } from './peers.js';
 import { Producers } from './producers.js';
 import { USUAL_PATIENCE } from './pull-policy.js';
+import { Routes } from './providers/routes.js';
 import { PullWishes } from './pull-wishes.js';
 import { PULL_SETUP, type PullSetup, Pulls } from './pulls.js';
 import { ResidencyController } from './residency.controller.js';
@@ -41,5 +42,5 @@ const BENCHMARKS = {
   useFactory: ({ node }: Bus, { dataDir }: LoadedConfig, log: Logger) => new BenchmarkStore(dataDir, node, (message) => log.warn(message)),
 };
 
-@Module({ controllers: [ModelManagerController, ResidencyController, EngineExchangesController, NodesController, BenchmarksController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Answers, Producers, Announcer, BENCHMARKS, Benchmarks, Embeddings, EngineExchanges] })
+@Module({ controllers: [ModelManagerController, ResidencyController, EngineExchangesController, NodesController, BenchmarksController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Routes, Answers, Producers, Announcer, BENCHMARKS, Benchmarks, Embeddings, EngineExchanges] })
 export class ModelManagerModule {}

@@ -6,6 +6,7 @@ import { Answers, type Job } from './answers.js';
 import { Catalogue } from './catalogue.js';
 import { EngineLink } from './engine-link.js';
 import { engineRequest } from './engine-request.js';
+import { Routes } from './providers/routes.js';
 import { type StreamIdentity, StreamProducer } from './producer.js';
 import { Unwatched } from './unwatched.js';
 
@@ -30,17 +31,19 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   readonly #engine: EngineLink;
   readonly #catalogue: Catalogue;
   readonly #answers: Answers;
+  readonly #routes: Routes;
   readonly #producers = new Map<string, StreamProducer>();
   readonly #runs = new Set<Promise<void>>();
   readonly #expiries = new Set<NodeJS.Timeout>();
   readonly #unwatched = new Unwatched();
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue, answers: Answers) {
+  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue, answers: Answers, routes: Routes) {
     this.#bus = bus;
     this.#engine = engine;
     this.#catalogue = catalogue;
     this.#answers = answers;
+    this.#routes = routes;
   }
 
   onApplicationBootstrap(): void {
@@ -61,17 +64,20 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     generation: EngineGeneration,
     { cancelUnwatchedMs, client = ANYONE, retried = false }: StartOptions = {},
   ): Promise<{ model: string }> {
-    await this.#engine.expect();
-    const model = await this.#catalogue.resolve(asked);
-    this.#answers.refuseIfFull(model, client);
+    const targets = this.#routes.targetsOf(asked);
+    const model = targets === undefined || asked === undefined ? await this.#local(asked, client) : asked;
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
-    const request = engineRequest(model, generation);
     const job: Job = { ...stream, model, generation, client, cancelUnwatchedMs, retried };
     const producer = new StreamProducer(this.#bus, { ...stream, model }, (gateway) => this.#unwatched.isWatchedElsewhere(stream.id, gateway));
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
-    const run = producer.run((signal) => this.#answers.answer(producer, job, request, signal), generation.context !== undefined).finally(() => {
+    const answer = (of: string, signal: AbortSignal) => this.#answers.answer(producer, { ...job, model: of }, engineRequest(of, generation), signal);
+    const local = async function* (this: Producers, of: string, signal: AbortSignal) {
+      yield* answer(await this.#local(of, client), signal);
+    }.bind(this);
+    const lines = (signal: AbortSignal) => (targets ? this.#routes.answer(targets, generation, (of) => local(of, signal), signal) : answer(model, signal));
+    const run = producer.run(lines, generation.context !== undefined).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);
       if (producer.handedOver) this.#forget(producer);
@@ -79,6 +85,14 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
     });
     this.#runs.add(run);
     return { model };
+  }
+
+  /** The model of this node's engine that `asked` means. @throws MeshError as `start` */
+  async #local(asked: string | undefined, client: string): Promise<string> {
+    await this.#engine.expect();
+    const model = await this.#catalogue.resolve(asked);
+    this.#answers.refuseIfFull(model, client);
+    return model;
   }
 
   /** A gateway has viewers of these streams. */

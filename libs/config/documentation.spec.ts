@@ -30,7 +30,7 @@ it('configuration.md: has every setting with its default, in the order of the sc
   const rows = [...(await readFile(PAGE, 'utf8')).matchAll(/^\| `([^`]+)` \| (?:`([^`]*)`)? \| (\S.*) \|$/gm)];
   const settings = settingsIn(Config as unknown as Schema).map(([path, value]) => [path, value === undefined ? undefined : typeof value === 'string' ? value : JSON.stringify(value)]);
   expect(settings.length).toBeGreaterThan(50);
-  const inOrder = ['', 'engine', 'models', 'gateway', 'bus', 'metrics', 'background', 'log'];
+  const inOrder = ['', 'engine', 'models', 'providers', 'routing', 'gateway', 'bus', 'metrics', 'background', 'log'];
   const section = (path: string) => (path.includes('.') ? path.slice(0, path.indexOf('.')) : '');
   const expected = inOrder.flatMap((name) => settings.filter(([path = '']) => section(path) === name));
   expect(expected).toHaveLength(settings.length);

@@ -48,8 +48,8 @@ function suggestKey(key: string, path: readonly PropertyKey[], schema: z.core.$Z
 function reasonOf(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
-      // Where text is wanted it may be a secret; its kind says enough.
-      return `must be ${TYPES[issue.expected] ?? issue.expected}, not ${issue.expected === 'string' ? kindOf(issue.input) : shown(issue.input)}`;
+      // Where text is wanted, or a key stands itself, it may be a secret; its kind says enough.
+      return `must be ${TYPES[issue.expected] ?? issue.expected}, not ${issue.expected === 'string' || issue.path.at(-1) === 'key' ? kindOf(issue.input) : shown(issue.input)}`;
     case 'invalid_value':
       return `must be one of ${issue.values.map(String).join(', ')}, not ${shown(issue.input)}`;
     case 'too_big':

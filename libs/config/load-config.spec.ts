@@ -234,6 +234,17 @@ describe('errors', () => {
   });
 });
 
+describe('providers', () => {
+  it('an alias of a provider that there is not, one called ollama, a key in the file: refused by name', async () => {
+    const wrong = { 'ollamesh.config.yaml': 'providers: { a: { type: openai-compatible, url: "http://a/v1" } }\nrouting: { aliases: { best: ["a:m", "b:m"] } }' };
+    expect((await problemsOf(wrong)).message).toContain('routing.aliases.best:latest.1 names "b", which is not in providers');
+    expect((await problemsOf({ 'ollamesh.config.yaml': 'providers: { ollama: { type: openai-compatible, url: "http://a/v1" } }' })).message).toContain('providers.ollama');
+    const secret = await problemsOf({ 'ollamesh.config.yaml': 'providers: { a: { type: openai-compatible, url: "http://a/v1", key: sk-secret } }' });
+    expect(secret.message).toContain('providers.a.key must be a section');
+    expect(secret.message).not.toContain('sk-secret');
+  });
+});
+
 describe('nested form', () => {
   it('means the same as the plain one, and names what has no effect', async () => {
     const nested = `import { defineConfig } from 'ollamesh';

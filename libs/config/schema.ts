@@ -119,6 +119,24 @@ const ModelsSection = z.strictObject({
     .prefault({}),
 });
 
+const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,39}$/;
+const Provider = z.strictObject({
+  type: z.literal('openai-compatible'),
+  /** Base address, such as https://api.openai.com/v1. */
+  url: HttpUrl,
+  /** The environment variable that holds its key. */
+  key: z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, 'is not the name of an environment variable') }).optional(),
+  /** How long it may be silent, before its answer and inside it, in milliseconds. */
+  timeoutMs: z.int().min(100).max(600_000).default(60_000),
+});
+const ProvidersSection = z
+  .record(z.string().regex(PROVIDER_NAME, 'is no name of lower-case letters, digits and "-"').refine((name) => name !== 'ollama', 'is the mesh\'s own engine'), Provider)
+  .default({});
+const RoutingSection = z.strictObject({
+  /** Name → where its answers come from, in order: `ollama:<model>` or `<provider>:<model>`. */
+  aliases: z.record(ModelName, z.array(z.string().max(300).regex(/^[a-z][a-z0-9-]{0,39}:\S+$/, 'is not <provider>:<model>')).min(1).max(8)).default({}),
+});
+
 const GatewaySection = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** The next free port is taken, and said, if this one is in use. */
@@ -240,11 +258,21 @@ export const Config = z.strictObject({
   dataDir: z.string().min(1).optional(),
   engine: EngineSection.prefault({}),
   models: ModelsSection.prefault({}),
+  /** Servers elsewhere that answer for aliases. */
+  providers: ProvidersSection,
+  routing: RoutingSection.prefault({}),
   gateway: GatewaySection.prefault({}),
   bus: BusSection.prefault({}),
   metrics: MetricsSection.prefault({}),
   background: BackgroundSection.prefault({}),
   log: LogSection.prefault({}),
+}).superRefine(({ providers, routing }, context) => {
+  for (const [alias, targets] of Object.entries(routing.aliases)) {
+    for (const [index, target] of targets.entries()) {
+      const name = target.slice(0, target.indexOf(':'));
+      if (name !== 'ollama' && !Object.hasOwn(providers, name)) context.addIssue({ code: 'custom', path: ['routing', 'aliases', alias, index], message: `names "${name}", which is not in providers` });
+    }
+  }
 });
 
 /** What a config file may hold. */

@@ -23,6 +23,7 @@ export const RETRYABLE = {
   engine_busy: true,
   engine_error: false,
   engine_eof: true,
+  provider_failed: true,
   producer_lost: true,
   internal: false,
 } as const;

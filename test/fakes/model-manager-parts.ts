@@ -11,6 +11,7 @@ import { Producers } from '../../apps/model-manager/producers.js';
 import type { PullPatience } from '../../apps/model-manager/pull-policy.js';
 import { PullWishes } from '../../apps/model-manager/pull-wishes.js';
 import { type PullSetup, Pulls } from '../../apps/model-manager/pulls.js';
+import { Routes } from '../../apps/model-manager/providers/routes.js';
 import { Answers } from '../../apps/model-manager/answers.js';
 import { Announcer } from '../../apps/model-manager/announcer.js';
 import { Peers } from '../../apps/model-manager/peers.js';
@@ -31,6 +32,8 @@ export interface PartsOptions {
   /** The configuration's `models`. */
   readonly models?: object;
   readonly engineConfig?: object;
+  readonly providers?: object;
+  readonly routing?: object;
   readonly pulls?: Partial<PullSetup>;
   /** Kept by whoever gives it. */
   readonly dataDir?: string;
@@ -39,13 +42,13 @@ export interface PartsOptions {
   readonly orchestrator?: boolean;
 }
 
-export async function modelManagerParts(net: TestBus, engine: FakeOllama, { models = {}, engineConfig = {}, pulls: pullSetup, dataDir: given, node = 'local', orchestrator: isThere = true }: PartsOptions = {}) {
+export async function modelManagerParts(net: TestBus, engine: FakeOllama, { models = {}, engineConfig = {}, providers = {}, routing = {}, pulls: pullSetup, dataDir: given, node = 'local', orchestrator: isThere = true }: PartsOptions = {}) {
   const dataDir = given ?? (await mkdtemp(join(tmpdir(), 'ollamesh-parts-')));
   const orchestrator = await net.connect('orchestrator', node);
   if (isThere) orchestrator.serve(EngineDescribe, () => engineAt(engine.url, node));
   await orchestrator.flush();
   const bus = await net.connect('model-manager', node);
-  const config: LoadedConfig = { ...Config.parse({ models, engine: engineConfig }), dataDir };
+  const config: LoadedConfig = { ...Config.parse({ models, engine: engineConfig, providers, routing }), dataDir };
   const link = new EngineLink(bus);
   const warnings: string[] = [];
   const log = new Logger({ app: 'model-manager', level: 'warn', format: 'line', write: (line) => void warnings.push(line) });
@@ -59,9 +62,11 @@ export async function modelManagerParts(net: TestBus, engine: FakeOllama, { mode
   const wishes = new PullWishes(dataDir, node, (message) => void warnings.push(message));
   const setup: PullSetup = { patience: HASTE, lookup: async () => undefined, wishes, ...pullSetup };
   const pulls = new Pulls(bus, link, catalogue, config, setup);
-  const producers = new Producers(bus, link, catalogue, new Answers(link, residency, turns, peers));
+  const routes = new Routes(config);
+  const producers = new Producers(bus, link, catalogue, new Answers(link, residency, turns, peers), routes);
   const close = async () => {
     await producers.onApplicationShutdown();
+    await routes.onApplicationShutdown();
     turns.onApplicationShutdown();
     await residency.onApplicationShutdown();
     await pulls.onApplicationShutdown();
