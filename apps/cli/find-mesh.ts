@@ -1,8 +1,15 @@
-/** Finds the mesh a command talks to: the named one, the one this user runs, or one started for the command alone. */
-import { environment } from '#config';
+/** Finds the mesh a command talks to: the named one, or this user's own, which is started in the background if there is none. */
+import { createHash } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ConfigLoaded, environment } from '#config';
 import { MeshError } from '#contracts';
+import { packageVersion } from '#package-root';
+import { startInBackground } from './background.js';
+import { type Lease, tellMesh } from './control/control-client.js';
+import type { Wish } from './control/handshake.js';
 import { GatewayClient } from './gateway-client.js';
-import { readRunFile } from './run-file.js';
+import { type RunFile, claimant, readRunFile, settleRunFile } from './run-file.js';
 import { type SharedOptions, loadSettings } from './settings.js';
 import type { View } from './view/start-up-view.js';
 
@@ -10,8 +17,10 @@ export interface FoundMesh {
   readonly client: GatewayClient;
   /** The data folder of a mesh of this user's; undefined for one that was named. */
   readonly dataDir: string | undefined;
-  /** Lets go of it: stops it if it was started for this command. */
-  release(): Promise<void>;
+  /** Settles when a mesh of this user's has ended before it was released. */
+  readonly lost: Promise<void>;
+  /** Lets go of it: one that was started in the background ends when nobody uses it any more. */
+  release(): void;
 }
 
 export interface FindOptions extends SharedOptions {
@@ -19,36 +28,97 @@ export interface FindOptions extends SharedOptions {
   readonly url?: string;
 }
 
+/** How long another process may take that starts the mesh, and one that says it is the mesh to prove it (or to end), in milliseconds. */
+const START_LIMIT_MS = 60_000;
+const PROOF_LIMIT_MS = 15_000;
+const POLL_MS = 25;
+
 /** The mesh that runs, or undefined. @throws MeshError `unavailable` when a named one does not answer. */
 export async function findRunningMesh(options: FindOptions): Promise<GatewayClient | undefined> {
-  const { OLLAMESH_URL, OLLAMESH_API_KEY } = environment();
-  const named = options.url ?? OLLAMESH_URL;
-  if (named) {
-    const client = new GatewayClient(named.replace(/\/+$/, ''), OLLAMESH_API_KEY || undefined);
-    if (await client.answers()) return client;
-    throw new MeshError('unavailable', `No ollamesh gateway answers at ${named}.`);
-  }
-  const { config } = await loadSettings(options);
-  const run = await readRunFile(config.dataDir);
-  if (!run) return undefined;
-  const client = new GatewayClient(run.url, run.operatorToken);
-  return (await client.answers()) ? client : undefined;
+  const named = await findNamed(options);
+  if (named) return named;
+  const { dataDir } = (await loadMine(options)).config;
+  const found = await reach(dataDir, 'look');
+  if (!found) await settleRunFile(dataDir);
+  found?.lease.release();
+  return found && new GatewayClient(found.run.url, found.run.operatorToken);
 }
 
 /**
- * The mesh that runs, or one started now that ends with the command.
+ * The named mesh, or this user's: the one that runs, or one started now in the background. It stays while it is not released,
+ * and ends by itself should this process die.
  * @param view told how a start goes
+ * @throws MeshError `unavailable` when there is none and none can be started
  */
 export async function findOrLaunchMesh(options: FindOptions, view: View): Promise<FoundMesh> {
-  const running = await findRunningMesh(options);
-  const named = options.url ?? environment()['OLLAMESH_URL'];
-  if (running && named) return { client: running, dataDir: undefined, release: async () => undefined };
+  const named = await findNamed(options);
+  if (named) return { client: named, dataDir: undefined, lost: new Promise(() => undefined), release: () => undefined };
+  const loaded = await loadMine(options);
+  const { run, lease } = await leaseMine(options, loaded, 'lease', view);
+  return { client: new GatewayClient(run.url, run.operatorToken), dataDir: loaded.config.dataDir, lost: lease.lost, release: lease.release };
+}
+
+/** As findOrLaunchMesh, for a mesh that stays until `ollamesh down`. @returns its address */
+export async function holdMesh(options: SharedOptions, view: View): Promise<string> {
+  const { run, lease } = await leaseMine(options, await loadMine(options), 'hold', view);
+  lease.release();
+  return run.url;
+}
+
+/** The settings of this user's mesh; with `--isolated` of this folder's, which has a data folder of its own. */
+export async function loadMine(options: SharedOptions): Promise<ConfigLoaded> {
   const loaded = await loadSettings(options);
-  const { dataDir } = loaded.config;
-  if (running) return { client: running, dataDir, release: async () => undefined };
-  const { launchMesh } = await import('./launch.js'); // Loads every app; a command that finds a mesh needs none of them.
-  const mesh = await launchMesh({ loaded, view, logFormat: 'line' });
-  return { client: new GatewayClient(mesh.url, mesh.operatorToken), dataDir, release: () => mesh.close() };
+  if (options.isolated !== true) return loaded;
+  const project = createHash('sha256').update(resolve()).digest('hex').slice(0, 16);
+  return { ...loaded, config: { ...loaded.config, dataDir: join(loaded.config.dataDir, 'projects', project) } };
+}
+
+interface Reached {
+  readonly run: RunFile;
+  readonly lease: Lease;
+}
+
+/** The mesh of a data folder, if it is there and proves to be it. */
+export async function reach(dataDir: string, wish: Wish): Promise<Reached | undefined> {
+  const run = await readRunFile(dataDir);
+  const lease = run && (await tellMesh(run, wish));
+  return lease && { run, lease };
+}
+
+async function leaseMine(options: SharedOptions, { config, file }: ConfigLoaded, wish: 'lease' | 'hold', view: View): Promise<Reached> {
+  const { dataDir } = config;
+  const begun = performance.now();
+  for (;;) {
+    const found = await reach(dataDir, wish);
+    if (found) {
+      const notices = differences(found.run, file);
+      if (notices.length > 0) view.tell({ what: 'config', file: undefined, notices });
+      return found;
+    }
+    // Another process may be starting it, or ending; only where none lives is one to be started.
+    if (await settleRunFile(dataDir)) await startInBackground(options, dataDir, wish === 'hold', view);
+    else if (performance.now() - begun > ((await readRunFile(dataDir)) ? PROOF_LIMIT_MS : START_LIMIT_MS)) break;
+    else await sleep(POLL_MS);
+  }
+  const pid = await claimant(dataDir);
+  throw new MeshError('unavailable', `Process ${pid} says that it is your mesh, but does not answer. End it (ollamesh down), then try again.`);
+}
+
+/** What of a mesh is not as this folder would have started it. */
+function differences(run: RunFile, file: string | undefined): string[] {
+  const notices: string[] = [];
+  if (file !== undefined && file !== run.configFile) notices.push(`The mesh that runs was started ${run.configFile === undefined ? 'without a config file' : `with ${run.configFile}`}, whose settings hold. This folder's own: --isolated.`);
+  if (run.version !== packageVersion()) notices.push(`The mesh that runs is ollamesh ${run.version}, this command is ${packageVersion()}. A newer mesh: ollamesh down, then again.`);
+  return notices;
+}
+
+async function findNamed({ url }: FindOptions): Promise<GatewayClient | undefined> {
+  const { OLLAMESH_URL, OLLAMESH_API_KEY } = environment();
+  const named = url ?? OLLAMESH_URL;
+  if (!named) return undefined;
+  const client = new GatewayClient(named.replace(/\/+$/, ''), OLLAMESH_API_KEY || undefined);
+  if (await client.answers()) return client;
+  throw new MeshError('unavailable', `No ollamesh gateway answers at ${named}.`);
 }
 
 /**
@@ -69,7 +139,7 @@ export async function engineAnswering(client: GatewayClient, timeoutMs: number):
       if (code === 'unauthorized' || code === 'forbidden') throw thrown; // Waiting brings no key.
       last = message;
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
   throw new MeshError('engine_unavailable', `No engine answers after ${Math.round(timeoutMs / 1_000)} s; ${last}`);
 }

@@ -8,7 +8,8 @@ import { Logger, configFileOf, once, packageVersion } from '#runtime';
 import type { BusServer } from './bus-server.js';
 import { GatewayClient } from './gateway-client.js';
 import { startMesh } from './mesh.js';
-import { removeRunFile, writeRunFile } from './run-file.js';
+import { ControlServer } from './control/control-server.js';
+import { claimRun, removeRunFile, writeRunFile } from './run-file.js';
 import type { View } from './view/start-up-view.js';
 
 export interface LaunchedMesh {
@@ -24,13 +25,31 @@ export interface LaunchOptions {
   readonly loaded: ConfigLoaded;
   readonly view: View;
   readonly logFormat: 'line' | 'json';
+  /** How long it runs on after the last command that leases it, in milliseconds; without it, until it is stopped. */
+  readonly graceMs?: number;
+  /** Called when a command asks for its end, or nobody needs it any more. */
+  onEnd(reason: string): void;
 }
 
 /** How long being ready may wait for the hardware to be told first: the addresses are the last thing a person reads. */
 const HARDWARE_PATIENCE_MS = 2_000;
 
-/** @throws MeshError of whatever can't start; nothing is left running then. */
-export async function launchMesh({ loaded: source, view, logFormat }: LaunchOptions): Promise<LaunchedMesh> {
+/**
+ * Starts the mesh of a data folder. @returns undefined where another process is that mesh already, or becomes it
+ * @throws MeshError of whatever can't start; nothing is left running then.
+ */
+export async function launchMesh(options: LaunchOptions): Promise<LaunchedMesh | undefined> {
+  const { dataDir } = options.loaded.config;
+  if (!(await claimRun(dataDir))) return undefined;
+  try {
+    return await launchClaimed(options);
+  } catch (thrown) {
+    await removeRunFile(dataDir);
+    throw thrown;
+  }
+}
+
+async function launchClaimed({ loaded: source, view, logFormat, graceMs, onEnd }: LaunchOptions): Promise<LaunchedMesh> {
   const { config: loaded, file, notices } = source;
   const { operatorToken = randomBytes(24).toString('base64url') } = loaded.gateway;
   const config = { ...loaded, gateway: { ...loaded.gateway, operatorToken } };
@@ -39,6 +58,7 @@ export async function launchMesh({ loaded: source, view, logFormat }: LaunchOpti
   let hardwareTold: () => void = () => undefined;
   const hardware = new Promise<void>((resolve) => (hardwareTold = resolve));
   let listener: Bus | undefined;
+  let control: ControlServer | undefined;
   const listen = async ({ url, access, broker, reason }: BusServer) => {
     view.tell({ what: 'bus', url, reason });
     listener = await connectBus({ url, ...access, broker, app: 'cli', node: config.node, root: config.bus.root, log: log('cli') });
@@ -64,7 +84,15 @@ export async function launchMesh({ loaded: source, view, logFormat }: LaunchOpti
   try {
     const mesh = await startMesh(config, { log, bus: listen }, configFileOf(source));
     view.tell({ what: 'gateway', url: mesh.url, wantedPort: config.gateway.port, port: mesh.port, keeps: mesh.keeps });
-    await writeRunFile(config.dataDir, { pid: process.pid, url: mesh.url, version: packageVersion(), startedAt: new Date().toISOString(), operatorToken });
+    control = await ControlServer.open({ graceMs, onEnd });
+    await writeRunFile(config.dataDir, {
+      url: mesh.url,
+      version: packageVersion(),
+      startedAt: new Date().toISOString(),
+      operatorToken,
+      control: { port: control.port, secret: control.secret },
+      ...(file !== undefined && { configFile: file }),
+    });
     const ready = readiness.reached.then(async () => {
       await Promise.race([hardware, sleep(HARDWARE_PATIENCE_MS, undefined, { ref: false })]);
       const models = await new GatewayClient(mesh.url, operatorToken).models();
@@ -73,12 +101,14 @@ export async function launchMesh({ loaded: source, view, logFormat }: LaunchOpti
     });
     ready.catch(() => undefined); // Whoever waits for it hears of a failure; nobody has to wait.
     const close = async () => {
-      await removeRunFile(config.dataDir);
+      control?.close();
       await listener?.close();
       await mesh.close();
+      await removeRunFile(config.dataDir); // Last: the next mesh of this folder begins where this one has ended.
     };
     return { url: mesh.url, operatorToken, ready, close: once(close) };
   } catch (thrown) {
+    control?.close();
     await listener?.close();
     throw thrown;
   }

@@ -6,10 +6,14 @@ import { packageVersion } from '#package-root';
 import { benchCommand } from './commands/bench.js';
 import { cacheCommand } from './commands/cache.js';
 import { chatCommand } from './commands/chat.js';
+import { completionCommand } from './commands/completion.js';
 import { devCommand } from './commands/dev.js';
 import { doctorCommand } from './commands/doctor.js';
+import { downCommand } from './commands/down.js';
 import { gpuCommand } from './commands/gpu.js';
+import { initCommand } from './commands/init.js';
 import { keysCommand } from './commands/keys.js';
+import { logsCommand } from './commands/logs.js';
 import { modelsCommand, pullCommand } from './commands/models.js';
 import { nodeCommand } from './commands/node.js';
 import { servicesCommand } from './commands/services.js';
@@ -22,6 +26,8 @@ const program = new Command('ollamesh')
   .showHelpAfterError('(--help shows how)')
   .enablePositionalOptions()
   .addCommand(upCommand())
+  .addCommand(downCommand())
+  .addCommand(logsCommand())
   .addCommand(chatCommand())
   .addCommand(modelsCommand())
   .addCommand(pullCommand())
@@ -33,7 +39,9 @@ const program = new Command('ollamesh')
   .addCommand(doctorCommand())
   .addCommand(devCommand())
   .addCommand(nodeCommand())
-  .addCommand(benchCommand());
+  .addCommand(benchCommand())
+  .addCommand(initCommand())
+  .addCommand(completionCommand());
 
 try {
   await program.parseAsync();

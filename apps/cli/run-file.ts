@@ -1,35 +1,158 @@
-/** The run file: how other commands of this user find the mesh that runs. Readable by the user alone. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+/** The run file: which process of this user is the mesh, and how others reach it. Readable by the user alone; control.ts proves that it is true. */
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { identityOf } from '#processes';
 
-const RunFile = z.object({ pid: z.int().positive(), url: z.url(), version: z.string(), startedAt: z.iso.datetime(), operatorToken: z.string() });
+const LOCK_POLL_MS = 5;
+/** It is held for a few milliseconds; after some seconds its holder has been halted. */
+const MAX_LOCK_LOOKS = 1_000;
+
+/** A process that is the mesh of its data folder, or is becoming it. */
+const Claim = z.object({
+  pid: z.int().positive(),
+  /** Tells this process from a later one of the same number, where the system knows. */
+  identity: z.string().optional(),
+});
+
+const RunFile = Claim.extend({
+  url: z.url(),
+  version: z.string(),
+  startedAt: z.iso.datetime(),
+  operatorToken: z.string(),
+  /** Where it answers commands on this machine, and the secret by which both know each other. */
+  control: z.object({ port: z.int().min(1).max(65_535), secret: z.string().min(16) }),
+  /** The config file it was started with, and what it does when no command needs it any more. */
+  configFile: z.string().optional(),
+});
 export type RunFile = z.infer<typeof RunFile>;
 
 function pathIn(dataDir: string): string {
   return join(dataDir, 'run.json');
 }
 
-/** Writes it in one step, so that no reader sees half of it. */
-export async function writeRunFile(dataDir: string, run: RunFile): Promise<void> {
+/**
+ * Makes this process the one mesh of `dataDir`, before it starts anything. Of several at once exactly one gets it; a claim whose
+ * process is gone counts for nothing.
+ * @returns false where another live process has it
+ */
+export async function claimRun(dataDir: string): Promise<boolean> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const temporary = `${pathIn(dataDir)}.${process.pid}`;
-  await rm(temporary, { force: true }); // One that a crash left would keep its own mode.
-  await writeFile(temporary, `${JSON.stringify(run)}\n`, { mode: 0o600, flag: 'wx' });
-  await rename(temporary, pathIn(dataDir));
-}
-
-/** What the run file says, whether or not that mesh still lives; undefined where there is none or it makes no sense. */
-export async function readRunFile(dataDir: string): Promise<RunFile | undefined> {
+  const path = pathIn(dataDir);
+  const own = await writeBeside(path, { pid: process.pid, identity: await identityOf(process.pid) });
   try {
-    return RunFile.parse(JSON.parse(await readFile(pathIn(dataDir), 'utf8')));
-  } catch {
-    return undefined; // Missing, or written by something else: no mesh to be found through it.
+    for (let attempt = 0; attempt < 10; attempt++) {
+      if (await linked(own, path)) return true;
+      if (!(await removeIfStale(path))) return false;
+    }
+    return false;
+  } finally {
+    await rm(own, { force: true });
   }
 }
 
-/** Removes it if it is this process's. */
+/** Completes this process's claim in one step, so that no reader sees half of it. */
+export async function writeRunFile(dataDir: string, run: Omit<RunFile, 'pid' | 'identity'>): Promise<void> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const path = pathIn(dataDir);
+  await rename(await writeBeside(path, { pid: process.pid, identity: await identityOf(process.pid), ...run }), path);
+}
+
+/** What the run file says, whether or not it is true; undefined where there is none, it makes no sense, or that mesh only starts. */
+export async function readRunFile(dataDir: string): Promise<RunFile | undefined> {
+  return RunFile.safeParse(await readJson(pathIn(dataDir))).data;
+}
+
+/** The live process that is the mesh of `dataDir` or becomes it, if there is one. */
+export async function claimant(dataDir: string): Promise<number | undefined> {
+  const claim = Claim.safeParse(await readJson(pathIn(dataDir))).data;
+  return claim && (await isLive(claim)) ? claim.pid : undefined;
+}
+
+/** Removes the run file if it is this process's. */
 export async function removeRunFile(dataDir: string): Promise<void> {
-  const run = await readRunFile(dataDir);
-  if (run?.pid === process.pid) await rm(pathIn(dataDir), { force: true });
+  if ((Claim.safeParse(await readJson(pathIn(dataDir))).data)?.pid === process.pid) await rm(pathIn(dataDir), { force: true });
+}
+
+/** Removes a run file whose process is gone, or that makes no sense. @returns false where its process lives */
+export async function settleRunFile(dataDir: string): Promise<boolean> {
+  return removeIfStale(pathIn(dataDir));
+}
+
+async function removeIfStale(path: string): Promise<boolean> {
+  const judged = await readText(path);
+  if (judged === undefined) return true;
+  const claim = Claim.safeParse(parse(judged)).data;
+  if (claim && (await isLive(claim))) return false;
+  await alone(`${path}.settling`, async () => {
+    if ((await readText(path)) === judged) await rm(path, { force: true }); // Its process is gone, so only this could change it.
+  });
+  return true;
+}
+
+/** Does `work` while no other process does any under the same lock. What is left of a process that ended in the middle counts for nothing. */
+async function alone(lock: string, work: () => Promise<void>): Promise<void> {
+  const own = await writeBeside(lock, { pid: process.pid, identity: await identityOf(process.pid) });
+  try {
+    for (let looks = 0; !(await linked(own, lock)); looks++) {
+      const holder = Claim.safeParse(await readJson(lock)).data;
+      if ((holder && !(await isLive(holder))) || looks > MAX_LOCK_LOOKS) await rm(lock, { force: true });
+      else await sleep(LOCK_POLL_MS);
+    }
+    try {
+      await work();
+    } finally {
+      await rm(lock, { force: true });
+    }
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+/** Puts `file` at `path` too, whole or not at all. @returns false where there is one already */
+async function linked(file: string, path: string): Promise<boolean> {
+  try {
+    await link(file, path);
+    return true;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw thrown;
+  }
+}
+
+async function isLive({ pid, identity }: z.infer<typeof Claim>): Promise<boolean> {
+  try {
+    process.kill(pid, 0);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  return identity === undefined || (await identityOf(pid)) === identity;
+}
+
+async function writeBeside(path: string, content: object): Promise<string> {
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, `${JSON.stringify(content)}\n`, { mode: 0o600, flag: 'wx' });
+  return temporary;
+}
+
+async function readJson(path: string): Promise<unknown> {
+  return parse(await readText(path) ?? '');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // Written by something else.
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    return undefined; // None.
+  }
 }

@@ -11,12 +11,15 @@ export interface SharedOptions {
   readonly model?: string;
   readonly node?: string;
   readonly logLevel?: string;
+  /** This folder's own mesh instead of the user's. */
+  readonly isolated?: boolean;
 }
 
 /** Adds the options that say how a mesh is started. */
 export function withMeshOptions(command: Command): Command {
   return command
     .addOption(new Option('-c, --config <file>', 'config file (default: ollamesh.config.* in this folder)'))
+    .addOption(new Option('--isolated', 'a mesh of this folder alone, with its own settings and models'))
     .addOption(new Option('--engine <driver>', 'which engine to use').choices(['auto', 'docker', 'native', 'external', 'embedded']))
     .addOption(new Option('--engine-url <url>', 'an Ollama that runs already'))
     .addOption(new Option('--host <address>', 'where the gateway listens; beyond 127.0.0.1 it takes an API key (ollamesh keys create)'))

@@ -14,12 +14,12 @@ export function exitCodeOf(signal: EndSignal): number {
  * Calls `close` on the first signal and ends the process when it is done; a second signal, or a close that takes too long,
  * ends it at once (engines of ours go with it: they watch the channel to their parent).
  */
-export function endOnSignals(close: () => Promise<void>, say: (text: string) => void): void {
+export function endOnSignals(close: () => Promise<void>, say: (text: string) => void, first = 'Stopping. Press Ctrl-C again to stop at once.'): void {
   let ending = false;
   const end = async (signal: EndSignal) => {
     if (ending) process.exit(exitCodeOf(signal));
     ending = true;
-    say('Stopping. Press Ctrl-C again to stop at once.');
+    say(first);
     setTimeout(() => {
       say('Stopping took too long; ended at once.');
       process.exit(1);

@@ -223,6 +223,14 @@ const MetricsSection = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
 });
 
+/** Of a mesh that commands start in the background. */
+const BackgroundSection = z.strictObject({
+  /** How long it runs on after the last command that uses it has ended, in milliseconds. */
+  graceMs: z.int().min(0).max(2_147_483_647).default(30_000),
+  /** Its log in the data folder, in bytes: past it the log begins anew, and one older part is kept. */
+  logBytes: z.int().min(4_096).default(4 * 1024 * 1024),
+});
+
 const LogSection = z.strictObject({ level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('warn') });
 
 export const Config = z.strictObject({
@@ -235,6 +243,7 @@ export const Config = z.strictObject({
   gateway: GatewaySection.prefault({}),
   bus: BusSection.prefault({}),
   metrics: MetricsSection.prefault({}),
+  background: BackgroundSection.prefault({}),
   log: LogSection.prefault({}),
 });
 

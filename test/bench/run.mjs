@@ -2,6 +2,7 @@
 // `streams` is all of its parts, `streams:few` one of them.
 const BENCHES = {
   startup: () => import('./startup.mjs'),
+  hook: () => import('./hook.mjs'),
   relay: () => import('./relay.mjs'),
   cache: () => import('./cache.mjs'),
   broker: () => import('./broker.mjs'),
@@ -10,6 +11,7 @@ const BENCHES = {
   engine: () => import('./engine.mjs'),
   pull: () => import('./pull.mjs'),
   models: () => import('./models.mjs'),
+  page: () => import('./page.mjs'),
   doors: () => import('./doors.mjs'),
   'streams:fan-out': () => import('./streams/fan-out.mjs'),
   'streams:few': () => import('./streams/few.mjs'),

@@ -187,6 +187,20 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       expect(new URL(lost.url()).pathname).toBe('/');
     });
 
+    it('mesh: charts are live, a measured model has its bar, and what happened is listed', async () => {
+      const page = await open(mesh.url);
+      await page.keyboard.press('Tab'); // Out of the question, which has the focus.
+      await page.locator('#engine-word', { hasText: /^ready$/ }).waitFor({ timeout: WAIT_MS });
+      await page.locator('#model option', { hasText: 'guide:latest' }).waitFor({ state: 'attached', timeout: WAIT_MS });
+      await page.keyboard.press('e');
+      await page.locator('.chart', { hasText: 'CPU' }).locator('polyline[points]').waitFor({ state: 'attached', timeout: WAIT_MS });
+      expect(await page.locator('.chart', { hasText: 'Memory' }).locator('strong').innerText()).toMatch(/^[\d.]+ \w+ of [\d.]+ \w+$/);
+      await page.getByRole('button', { name: 'Measure the chosen one' }).click();
+      await page.locator('#benchmarks li', { hasText: 'guide:latest' }).waitFor({ timeout: WAIT_MS });
+      expect(await page.locator('#benchmarks li').innerText()).toMatch(/\d tokens\/s\s+first token after [\d.]+ ms/);
+      expect(await page.locator('#events').innerText()).toMatch(/Engine \(embedded\) ready/);
+    });
+
     it('pull: a model that does not exist fails with the reason', async () => {
       const page = await open(mesh.url);
       await page.getByRole('button', { name: 'Get a model' }).click();
@@ -285,6 +299,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
         link.cut();
         await page.getByText('The connection is lost').waitFor({ timeout: WAIT_MS });
         link.mend();
+        await page.getByText('Connected again; the answer goes on where it was.').waitFor({ timeout: WAIT_MS });
         await ended(page);
         expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
         expect(await page.getByText('The connection is lost').isVisible()).toBe(false);
@@ -366,6 +381,42 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       await ended(page);
       await page.getByText('get_weather').click();
       expect(await page.locator('.tool pre').innerText()).toContain('"city": "Bern"');
+    });
+
+    it('system prompt: is sent with every question, and kept over a reload', async () => {
+      const page = await open(mesh.url);
+      await page.getByRole('button', { name: 'System prompt' }).click();
+      await page.keyboard.type('You are brief.');
+      await page.keyboard.press('Escape');
+      await page.reload();
+      await ask(page, 'hello');
+      await ended(page);
+      expect(engine.chats.at(-1)?.messages.map(({ role, content }) => `${role}: ${content}`)).toEqual(['system: You are brief.', 'user: hello']);
+    });
+
+    it('keyboard: keys alone stop an answer, ask again, start anew, and list themselves', async () => {
+      const page = await open(mesh.url);
+      await page.keyboard.type('a long one?');
+      await page.keyboard.press('Enter');
+      await lastAnswer(page).getByText('word5').waitFor({ timeout: WAIT_MS });
+      await page.keyboard.press('Escape');
+      await ended(page);
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('r');
+      await page.getByRole('button', { name: 'Stop' }).waitFor({ timeout: WAIT_MS });
+      await page.keyboard.press('Escape');
+      await ended(page);
+      await page.keyboard.press('Shift+Tab');
+      await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+      await page.keyboard.press('Shift+?');
+      expect(await page.locator('#keys-box').isVisible()).toBe(true);
+      await page.keyboard.press('Escape');
+      expect(await page.locator('#keys-box').isVisible()).toBe(false);
+      await page.evaluate(() => (document.activeElement as HTMLElement).blur());
+      await page.keyboard.press('n');
+      expect(await page.locator('.answer').count()).toBe(0);
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe('question');
+      expect(await page.getByLabel('Your question').inputValue()).toBe('');
     });
 
     it('chat: a conversation is sent whole, without thinking', async () => {

@@ -36,9 +36,14 @@ describeWithDocker('the end of a mesh with a container', (daemon) => {
     for (const folder of folders) await rm(folder, { recursive: true, force: true });
   }, 60_000);
 
-  async function up(image: keyof typeof SCRIPTS): Promise<Program> {
+  async function dataFolder(): Promise<string> {
     const folder = await temporaryFolder();
     folders.push(folder);
+    return folder;
+  }
+
+  async function up(image: keyof typeof SCRIPTS, dataDir?: string): Promise<Program> {
+    const folder = dataDir ?? (await dataFolder());
     return runNode([CLI, 'up', '--json'], {
       env: { OLLAMESH_ENGINE: 'docker', OLLAMESH_ENGINE_IMAGE: `${IMAGE}:${image}`, OLLAMESH_ENGINE_VOLUME: NODE, OLLAMESH_NODE: NODE, DOCKER_HOST: daemon().host, OLLAMESH_DATA_DIR: folder, OLLAMESH_GATEWAY_PORT: '0' },
     });
@@ -63,6 +68,19 @@ describeWithDocker('the end of a mesh with a container', (daemon) => {
     }
     await untilState(program, state);
     expect(await program.end('SIGINT', 30_000)).toEqual({ code: 0, signal: null });
+    expect(await containers()).toBe('');
+  }, 120_000);
+
+  it('two `ollamesh up` at the same instant: one mesh with one container, and the other says so', async () => {
+    const dataDir = await dataFolder();
+    const both = await Promise.all([up('answering', dataDir), up('answering', dataDir)]);
+    const spared = await Promise.race(both.map((program) => program.exited.then(() => program)));
+    const mesh = both.find((program) => program !== spared) as Program;
+    await untilState(mesh, 'ready');
+    expect(`${spared.stdout}${spared.stderr}`).toMatch(/"what":"running"|Another command is starting your mesh/);
+    expect(engines(spared)).toEqual([]);
+    expect((await containers()).split('\n')).toHaveLength(1);
+    expect(await mesh.end('SIGINT', 30_000)).toEqual({ code: 0, signal: null });
     expect(await containers()).toBe('');
   }, 120_000);
 

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EventSource } from 'eventsource';
+import { readRunFile } from '../../apps/cli/run-file.js';
 import { answerTo } from '../support/answers.js';
 import { ask, openSse, readSse } from '../support/http-client.js';
 import { type MeshProcess, startMesh, temporaryFolder } from '../support/mesh-process.js';
@@ -14,6 +15,7 @@ import { descendantsOf, isAlive, isClosed } from '../support/process-table.js';
 import { CLI, ollamesh, runNode, untilSaid } from '../support/program.js';
 import { connectSocket } from '../support/socket-client.js';
 import { type StreamEvent, textOf } from '../support/stream-text.js';
+import { until } from '../support/until.js';
 
 const QUESTION = 'What is NATS?';
 /** Its answer takes so long that even a busy machine shows it growing. */
@@ -217,7 +219,7 @@ describe('no mesh runs', () => {
     dataDir = await temporaryFolder();
   });
   afterAll(() => rm(dataDir, { recursive: true, force: true }));
-  const env = () => ({ ...BARE, OLLAMESH_DATA_DIR: dataDir, OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded' });
+  const env = () => ({ ...BARE, OLLAMESH_DATA_DIR: dataDir, OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded', OLLAMESH_BACKGROUND_GRACE_MS: '500' });
 
   it('status: says so, exit code 1', async () => {
     expect(await ollamesh(['status'], { env: env() })).toMatchObject({ code: 1, stdout: expect.stringContaining('ollamesh up') });
@@ -233,13 +235,13 @@ describe('no mesh runs', () => {
     for (const pid of orphans) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   });
 
-  it('chat: starts a mesh of its own, answers, and leaves nothing behind', async () => {
+  it('chat: starts a mesh in the background, answers, and nothing of it stays once its grace is over', async () => {
     const program = runNode([CLI, 'chat', QUESTION], { env: env() });
-    let descendants: number[] = [];
-    const look = setInterval(() => (descendants = [...new Set([...descendants, ...descendantsOf(program.pid)])]), 50);
-    const { code } = await program.exited;
-    clearInterval(look);
-    expect({ code, stdout: program.stdout }).toEqual({ code: 0, stdout: `${ANSWER}\n` });
+    const { pid } = await until('the mesh can be found', () => readRunFile(dataDir), 45_000);
+    const descendants = descendantsOf(pid);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.stdout).toBe(`${ANSWER}\n`);
+    await until('the mesh has ended', () => !isAlive(pid), 20_000);
     expect(descendants.filter(isAlive)).toEqual([]);
     expect((await readdir(dataDir)).filter((name) => name.startsWith('run.json'))).toEqual([]);
     expect(await ollamesh(['status'], { env: env() })).toMatchObject({ code: 1 });

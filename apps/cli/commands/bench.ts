@@ -24,7 +24,7 @@ async function bench(model: string | undefined, options: FindOptions & { repeats
     const benchmark = await mesh.client.benchmark(model, options.repeats);
     process.stdout.write(options.json ? `${JSON.stringify(benchmark, null, 2)}\n` : figures(benchmark));
   } finally {
-    await mesh.release();
+    mesh.release();
   }
 }
 

@@ -26,7 +26,7 @@ async function chat(question: string | undefined, options: ChatOptions): Promise
   const mesh = await findOrLaunchMesh(options, startUpView(process.stderr, false));
   let cancel: (() => Promise<void>) | undefined;
   const interrupted = () => {
-    const ending = (cancel?.() ?? Promise.resolve()).catch(() => undefined).then(() => mesh.release()); // Ending anyway.
+    const ending = (cancel?.() ?? Promise.resolve()).catch(() => undefined); // Ending anyway.
     void ending.finally(() => process.exit(exitCodeOf('SIGINT')));
   };
   process.once('SIGINT', interrupted);
@@ -37,7 +37,7 @@ async function chat(question: string | undefined, options: ChatOptions): Promise
     else await converse(ask);
   } finally {
     process.off('SIGINT', interrupted);
-    await mesh.release();
+    mesh.release();
   }
 }
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
-import { type Environment, environment } from '#config';
+import { ConfigError, type Environment, environment } from '#config';
 import { MeshError, type StoredKey } from '#contracts';
 import { changeKeys, keyFileIn, mintKey } from '#keys';
 import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
@@ -23,19 +23,39 @@ export function devCommand(): Command {
 }
 
 async function dev([program = '', ...args]: string[], options: FindOptions & { force?: boolean }): Promise<void> {
+  const led = await leadToMesh(options).catch((thrown: unknown) => {
+    const error = MeshError.from(thrown);
+    if (error.code === 'internal' || error instanceof ConfigError) throw thrown;
+    process.stderr.write(`  mesh      ${error.message}\n  mesh      Your command starts without a model. What is wrong: ollamesh doctor\n`);
+    return undefined;
+  });
+  try {
+    process.exitCode = await run(program, args, led?.env ?? environment());
+  } finally {
+    await led?.forget();
+  }
+}
+
+/** A mesh that stays while the command runs, and the environment that leads there. */
+async function leadToMesh(options: FindOptions & { force?: boolean }): Promise<{ env: Record<string, string | undefined>; forget(): Promise<void> }> {
   const mesh = await findOrLaunchMesh(options, startUpView(process.stderr, false));
-  let forget = async () => {};
   try {
     await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
     const lent = mesh.dataDir !== undefined && !(await new GatewayClient(mesh.client.url).isLetIn()) ? await lendKey(keyFileIn(mesh.dataDir), mesh.client.url) : undefined;
-    if (lent) forget = lent.forget;
     const key = lent?.key ?? environment()['OLLAMESH_API_KEY'];
     const { env, report } = injected(environment(), variablesFor(mesh.client.url, key || undefined), options.force === true);
     for (const line of report) process.stderr.write(`  env       ${line}\n`);
-    process.exitCode = await run(program, args, env);
-  } finally {
-    await forget();
-    await mesh.release();
+    let over = false;
+    void mesh.lost.then(() => over || process.stderr.write('  mesh      The mesh has ended. Start it again: ollamesh up -d\n'));
+    const forget = async () => {
+      over = true;
+      await lent?.forget();
+      mesh.release();
+    };
+    return { env, forget };
+  } catch (thrown) {
+    mesh.release();
+    throw thrown;
   }
 }
 

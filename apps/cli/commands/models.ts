@@ -62,7 +62,7 @@ async function withMesh<Result>(options: FindOptions, work: (client: Awaited<Ret
     await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
     return await work(mesh.client);
   } finally {
-    await mesh.release();
+    mesh.release();
   }
 }
 

@@ -1,9 +1,7 @@
 /** `ollamesh node`: joins this machine to a mesh whose NATS server and gateways are elsewhere, until Ctrl-C. */
 import { Command, Option } from 'commander';
-import { connectBus } from '#bus';
 import { type Flag, environment, loadConfig } from '#config';
 import { EngineChanged, HardwareChanged, MeshError } from '#contracts';
-import { Logger } from '#runtime';
 import { endOnSignals } from '../shutdown.js';
 
 interface NodeOptions {
@@ -56,9 +54,9 @@ async function node(options: NodeOptions): Promise<void> {
   if (config.bus.url === undefined) throw new MeshError('invalid_request', 'Which mesh? Say where its NATS server is: --nats tls://host:4222, or NATS_URL.');
   const json = options.json === true;
   const say = (what: string, text: string) => void process.stdout.write(json ? `${JSON.stringify({ what, node: config.node, text })}\n` : `  ${what.padEnd(9)} ${text}\n`);
+  const [{ connectBus }, { Logger }, { startNode }] = await Promise.all([import('#bus'), import('#runtime'), import('../mesh.js')]); // What other commands needn't wait for.
   let close = () => Promise.resolve();
   endOnSignals(() => close(), (text) => say('notice', text));
-  const { startNode } = await import('../mesh.js'); // Loads the apps, which --help needn't wait for.
   const running = await startNode(config, {
     log: (app) => new Logger({ app, level: config.log.level, format: json ? 'json' : 'line' }),
     bus: async ({ url, access }) => {

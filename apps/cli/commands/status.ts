@@ -8,6 +8,7 @@ export function statusCommand(): Command {
     .description('show the mesh that runs: gateway, engine, hardware, models')
     .option('--url <url>', 'address of the gateway')
     .option('-c, --config <file>', 'config file')
+    .option('--isolated', "this folder's own mesh")
     .option('--json', 'as JSON')
     .action(status);
 }

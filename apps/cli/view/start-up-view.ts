@@ -9,7 +9,7 @@ export type StartUpFact =
   | { readonly what: 'hardware'; readonly hardware: Hardware }
   | { readonly what: 'engine'; readonly engine: Engine }
   | { readonly what: 'gateway'; readonly url: string; readonly wantedPort: number; readonly port: number; readonly keeps: string }
-  | { readonly what: 'ready'; readonly url: string; readonly models: readonly Model[]; readonly model: string | undefined; readonly afterMs: number };
+  | { readonly what: 'ready'; readonly url: string; readonly models: readonly Model[]; readonly model: string | undefined; readonly afterMs: number; /** What ends it, a sentence; Ctrl-C if not set. */ readonly ends?: string };
 
 export interface View {
   tell(fact: StartUpFact): void;
@@ -113,7 +113,7 @@ export class TextView implements View {
     this.#line('engine', `${what}${amounts(progress)}`, 'dim');
   }
 
-  #tellReady({ url, models, model, afterMs }: Extract<StartUpFact, { what: 'ready' }>): void {
+  #tellReady({ url, models, model, afterMs, ends = 'Ctrl-C stops everything.' }: Extract<StartUpFact, { what: 'ready' }>): void {
     const listed = models.map(({ name, sizeBytes }) => `${name}${name === model ? ' (default)' : ''}, ${megabytes(sizeBytes)}`).join('; ');
     this.#line('models', listed || 'none yet');
     if (model === BUILT_IN_MODEL) {
@@ -122,7 +122,7 @@ export class TextView implements View {
     } else if (models.length === 0) {
       this.#line('models', 'Pull one: ollamesh pull llama3.2', 'yellow');
     }
-    this.#write(`\n  Ready after ${(afterMs / 1_000).toFixed(1)} s. Ctrl-C stops everything.\n\n`);
+    this.#write(`\n  Ready after ${(afterMs / 1_000).toFixed(1)} s. ${ends}\n\n`);
     this.#link('Page', `${url}/`);
     this.#link('API', `${url}/docs`);
     this.#link('Try', 'npx ollamesh chat "What is NATS?"');

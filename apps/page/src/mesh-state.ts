@@ -28,7 +28,9 @@ export class MeshState {
       find('engine-word').textContent = engines.length > 1 ? `${ready} of ${engines.length} ready` : wordOf(best);
     }
     const nodes = new Set([...this.#engines.keys(), ...this.#hardware.keys()]);
-    find('mesh-details').replaceChildren(...[...nodes].map((node) => nodeView(node, this.#engines.get(node), this.#hardware.get(node), nodes.size > 1)));
+    const details = make('div', { id: 'mesh-details' }, ...[...nodes].map((node) => nodeView(node, this.#engines.get(node), this.#hardware.get(node), nodes.size > 1)));
+    const shown = find('mesh-details');
+    if (!shown.isEqualNode(details)) shown.replaceWith(details); // Else a selection in it, or its scroll position, would be gone.
   }
 }
 

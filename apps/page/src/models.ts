@@ -14,13 +14,21 @@ export class Models {
   /** What the reader chose, which may not be there just now. */
   #wanted = recall(REMEMBERED);
 
-  constructor() {
+  readonly #onList: (models: readonly Model[]) => void;
+
+  /** @param onList told of each list that was read */
+  constructor(onList: (models: readonly Model[]) => void) {
+    this.#onList = onList;
     this.#select.addEventListener('change', () => this.choose(this.#select.value));
   }
 
   /** The model to ask, or undefined to leave it to the mesh. */
   get chosen(): string | undefined {
     return this.#names.includes(this.#select.value) ? this.#select.value : undefined;
+  }
+
+  focus(): void {
+    this.#select.focus();
   }
 
   choose(name: string): void {
@@ -33,6 +41,7 @@ export class Models {
   async refresh(): Promise<void> {
     try {
       const { models } = await request<{ models: Model[] }>('GET', '/models');
+      this.#onList(models);
       const answering = models.filter(({ capabilities }) => !capabilities || capabilities.includes('completion'));
       this.#names = [...new Set(answering.map(({ name }) => name))]; // Several nodes may have one.
       this.#draw();

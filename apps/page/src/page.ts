@@ -1,44 +1,50 @@
 /** Puts the page together: one connection for streams, one for the mesh's news, and the two views (chat, and watching by link). */
 import './page.css';
 import type { Engine, Hardware, PullProgress } from '#contracts';
+import { Benchmarks } from './benchmarks.js';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
+import { ConnectionBanner } from './connection-banner.js';
+import { keepSystem, keptSystem } from './conversation.js';
 import { find, make } from './dom.js';
+import { EventFeed } from './event-feed.js';
 import { followEvents } from './event-stream.js';
 import { takeKeys } from './key.js';
+import { MeshCharts } from './mesh-charts.js';
 import { MeshState } from './mesh-state.js';
 import { Models } from './models.js';
 import { Pulls } from './pulls.js';
+import { listenToKeys } from './shortcuts.js';
 import { Streams } from './streams.js';
 import { WatchView } from './watch.js';
 
 /** What the built-in model answers well. */
 const SUGGESTIONS = ['What is NATS?', 'How do I get started?', 'What happens if I join late?', 'Tell me a short story.'];
 
-/** A break shorter than this is not worth a word. */
-const BANNER_AFTER_MS = 700;
-
-let bannerTimer: ReturnType<typeof setTimeout>;
+const feed = new EventFeed();
+const banner: ConnectionBanner = new ConnectionBanner(() => chat.busy);
 const streams = new Streams((connected) => {
-  clearTimeout(bannerTimer);
-  if (connected) find('banner').hidden = true;
-  else bannerTimer = setTimeout(() => (find('banner').hidden = false), BANNER_AFTER_MS);
+  banner.take(connected);
+  feed.takeConnection(connected);
 });
 
-const models = new Models();
+const models: Models = new Models((list) => benchmarks.take(list));
+const benchmarks = new Benchmarks(() => models.chosen, () => models.refresh());
+const charts = new MeshCharts();
 const mesh = new MeshState();
 const pulls = new Pulls((model, mine) => {
   if (mine) models.choose(model);
   void models.refresh();
 });
+const system = find<HTMLTextAreaElement>('system');
 const composer = new Composer({ onSend: (question) => chat.ask(question), onStop: () => chat.stop() });
-const chat: Chat = new Chat(streams, { chosenModel: () => models.chosen, system: () => '', getModel: (name) => pulls.open(name), onChange: drawChat });
+const chat: Chat = new Chat(streams, { chosenModel: () => models.chosen, system: () => system.value.trim(), getModel: (name) => pulls.open(name), onChange: drawChat });
 const watch = new WatchView(streams);
 
 function drawChat(): void {
   composer.busy = chat.busy;
   find('welcome').hidden = !chat.empty;
-  find('new-chat').hidden = chat.empty || document.body.dataset.view === 'watch';
+  find('new-chat').hidden = chat.empty || document.body.dataset['view'] === 'watch';
 }
 
 function listenToMesh(): void {
@@ -46,12 +52,20 @@ function listenToMesh(): void {
   const takers: Record<string, (data: never) => void> = {
     engine: (engine: Engine) => {
       mesh.takeEngine(engine);
+      feed.takeEngine(engine);
       const now = `${engine.state} ${JSON.stringify(engine.models)}`;
       if (known.get(engine.node) !== now) void models.refresh(); // An engine that comes or goes brings or takes its models.
       known.set(engine.node, now);
     },
-    hardware: (hardware: Hardware) => mesh.takeHardware(hardware),
-    pull: (progress: PullProgress) => pulls.take(progress),
+    hardware: (hardware: Hardware) => {
+      mesh.takeHardware(hardware);
+      charts.take(hardware);
+      feed.takeHardware(hardware);
+    },
+    pull: (progress: PullProgress) => {
+      pulls.take(progress);
+      feed.takePull(progress);
+    },
   };
   void followEvents(
     '/events',
@@ -75,7 +89,7 @@ function route(): void {
   if (streamId === routed) return; // A changed hash is told twice, as hashchange and popstate.
   routed = streamId;
   const view = streamId === '' ? 'chat' : 'watch';
-  document.body.dataset.view = view;
+  document.body.dataset['view'] = view;
   find('chat').hidden = view !== 'chat';
   find('composer-bar').hidden = view !== 'chat';
   find('watch').hidden = view !== 'watch';
@@ -87,10 +101,36 @@ function route(): void {
 find('suggestions').append(
   ...SUGGESTIONS.map((question) => make('li', {}, make('button', { type: 'button', class: 'suggestion', onclick: () => chat.ask(question) }, question))),
 );
-find('new-chat').addEventListener('click', () => {
+function startAnew(): void {
   chat.clear();
   composer.focus();
+}
+find('new-chat').addEventListener('click', startAnew);
+
+system.value = keptSystem();
+const markSystem = () => find('system-button').classList.toggle('is-set', system.value.trim() !== '');
+system.addEventListener('input', () => {
+  keepSystem(system.value);
+  markSystem();
 });
+markSystem();
+
+const inChat = (act: () => void) => () => {
+  if (document.body.dataset['view'] === 'chat') act();
+};
+listenToKeys(
+  {
+    '/': inChat(() => composer.focus()),
+    n: inChat(startAnew),
+    r: inChat(() => chat.again()),
+    m: inChat(() => models.focus()),
+    g: inChat(() => pulls.open()),
+    s: inChat(() => find('system-box').showPopover()),
+    e: () => find('mesh-box').showPopover(),
+    '?': () => find('keys-box').showPopover(),
+  },
+  () => chat.stop(),
+);
 addEventListener('hashchange', route);
 // A link to "/" from a watched stream changes view, not page: the conversation is still here.
 document.addEventListener('click', (event) => {

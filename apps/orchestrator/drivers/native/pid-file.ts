@@ -1,12 +1,11 @@
 /** Remembers a child for the next start: if this process is killed, its engine would hold memory and GPU until somebody noticed. */
-import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { identityOf } from '#processes';
 
 /** What an orphan gets to end by itself, in milliseconds. */
 const GRACE_MS = 3_000;
-const PS_LIMIT_MS = 2_000;
 
 export class PidFile {
   constructor(private readonly path: string) {}
@@ -14,7 +13,7 @@ export class PidFile {
   async write(pid: number | undefined): Promise<void> {
     if (pid === undefined) return;
     await mkdir(dirname(this.path), { recursive: true });
-    await writeFile(this.path, JSON.stringify({ pid, owner: process.pid, command: await commandOf(pid) }), { mode: 0o600 });
+    await writeFile(this.path, JSON.stringify({ pid, owner: process.pid, command: await identityOf(pid) }), { mode: 0o600 });
   }
 
   async remove(): Promise<void> {
@@ -27,7 +26,7 @@ export class PidFile {
     if (!noted) return undefined;
     const { pid, owner, command } = noted;
     // The number may be another process's by now; and another mesh of this user may be running.
-    const ours = command !== undefined && (await commandOf(pid)) === command && (owner === process.pid || !isAlive(owner));
+    const ours = command !== undefined && (await identityOf(pid)) === command && (owner === process.pid || !isAlive(owner));
     if (!ours) return undefined;
     signal(pid, 'SIGTERM');
     for (let waited = 0; waited < GRACE_MS && isAlive(pid); waited += 50) await sleep(50);
@@ -67,22 +66,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-/** A process's command line, with its start where the system tells: two processes of one number differ in it. Undefined for none. */
-async function commandOf(pid: number): Promise<string | undefined> {
-  try {
-    const [command, stat] = await Promise.all([readFile(`/proc/${pid}/cmdline`, 'utf8'), readFile(`/proc/${pid}/stat`, 'utf8')]);
-    // The 22nd field; the second is the name in parentheses, which may hold spaces. `Z` is one that has ended.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : `${command.replaceAll('\0', ' ').trim()} @${fields[19]}`;
-  } catch {
-    return process.platform === 'linux' || process.platform === 'win32' ? undefined : await commandByPs(pid);
-  }
-}
-
-function commandByPs(pid: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    execFile('ps', ['-p', String(pid), '-o', 'lstart=,command='], { timeout: PS_LIMIT_MS }, (error, stdout) => resolve(error ? undefined : stdout.trim()));
-  });
 }

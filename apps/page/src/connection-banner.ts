@@ -1,0 +1,35 @@
+/** Says that the connection is lost, and for a moment that it is back. */
+import { find } from './dom.js';
+
+/** A break shorter than this is not worth a word. */
+const AFTER_MS = 700;
+const BACK_MS = 4_000;
+
+export class ConnectionBanner {
+  readonly #banner = find('banner');
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #wasConnected = false;
+
+  /** @param busy whether an answer is being written */
+  constructor(private readonly busy: () => boolean) {}
+
+  take(connected: boolean): void {
+    if (connected === this.#wasConnected && this.#timer !== undefined) return;
+    const wasSaid = !this.#banner.hidden;
+    clearTimeout(this.#timer);
+    this.#wasConnected = connected;
+    if (!connected) this.#timer = setTimeout(() => this.#say('The connection is lost; reconnecting…'), AFTER_MS);
+    else if (wasSaid) this.#sayBack();
+  }
+
+  #sayBack(): void {
+    const text = this.busy() ? 'Connected again; the answer goes on where it was.' : 'Connected again.';
+    this.#say(text);
+    this.#timer = setTimeout(() => (this.#banner.hidden = true), BACK_MS);
+  }
+
+  #say(text: string): void {
+    this.#banner.textContent = text;
+    this.#banner.hidden = false;
+  }
+}

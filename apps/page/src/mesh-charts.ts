@@ -1,0 +1,39 @@
+/** Live charts of the machines: processor, memory, each GPU and its memory. */
+import type { Hardware } from '#contracts';
+import { find } from './dom.js';
+import { bytes } from './format.js';
+import { Sparkline } from './sparkline.js';
+
+interface Sample {
+  readonly name: string;
+  readonly share: number;
+  readonly figure: string;
+}
+
+export class MeshCharts {
+  readonly #charts = new Map<string, Sparkline>();
+  readonly #nodes = new Set<string>();
+
+  take(hardware: Hardware): void {
+    this.#nodes.add(hardware.node);
+    for (const { name, share, figure } of samplesOf(hardware)) {
+      const key = `${hardware.node} ${name}`;
+      const chart = this.#charts.get(key) ?? new Sparkline(this.#nodes.size > 1 ? `${hardware.node}: ${name}` : name);
+      if (!this.#charts.has(key)) find('mesh-charts').append(chart.element);
+      this.#charts.set(key, chart);
+      chart.add(share, figure);
+    }
+  }
+}
+
+function samplesOf({ cpu, memory, gpus }: Hardware): Sample[] {
+  const used = memory.totalBytes - memory.availableBytes;
+  return [
+    { name: 'CPU', share: cpu.loadPercent / 100, figure: `${Math.round(cpu.loadPercent)} %` },
+    { name: 'Memory', share: used / memory.totalBytes, figure: `${bytes(used)} of ${bytes(memory.totalBytes)}` },
+    ...gpus.flatMap(({ index, utilizationPercent, vramUsedBytes, vramTotalBytes }) => [
+      ...(utilizationPercent === undefined ? [] : [{ name: `GPU ${index}`, share: utilizationPercent / 100, figure: `${Math.round(utilizationPercent)} %` }]),
+      ...(vramUsedBytes === undefined || !vramTotalBytes ? [] : [{ name: `VRAM ${index}`, share: vramUsedBytes / vramTotalBytes, figure: `${bytes(vramUsedBytes)} of ${bytes(vramTotalBytes)}` }]),
+    ]),
+  ];
+}
