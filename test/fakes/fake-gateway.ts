@@ -30,6 +30,7 @@ export interface FakeGateway {
   readonly bus: Bus;
   readonly intake: Intake;
   readonly relays: Relays;
+  readonly mesh: MeshView;
   readonly sessions: Sessions;
   readonly transport: FakeTransport;
   /** A new viewer of a stream, from `after` where given. */
@@ -65,6 +66,7 @@ export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGat
     bus,
     intake,
     relays,
+    mesh,
     sessions,
     transport,
     watch: async (id, after) => {

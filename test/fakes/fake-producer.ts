@@ -94,12 +94,14 @@ export class FakeProducer {
   refuseWith: MeshError | undefined;
   /** The models that starts named. */
   readonly asked: (string | undefined)[] = [];
+  readonly epochs: number[] = [];
   /** How long a start takes, in milliseconds. */
   startMs = 0;
 
   constructor(private readonly bus: Bus) {
-    bus.serve(InferenceStart, async ({ streamId, model }) => {
+    bus.serve(InferenceStart, async ({ streamId, model, epoch }) => {
       this.asked.push(model);
+      this.epochs.push(epoch);
       await sleep(this.startMs);
       if (this.refuseWith) throw this.refuseWith;
       this.stream(streamId);

@@ -262,6 +262,28 @@ describe('producer lost', () => {
     expect(viewer.terminals).toMatchObject([{ event: 'done' }]);
   });
 
+  it('before its first word: another node begins it anew, once; what the old producer says late is nothing to the gateway that gave it up', async () => {
+    const otherBus = await bus.connect('model-manager', 'other');
+    const other = new FakeProducer(otherBus);
+    await otherBus.flush();
+    const [gateway, second] = [await open({ timings }), await open({ timings })];
+    const stream = await start(gateway);
+    stream.say({ kind: 'loading', model: 'tiny:latest' });
+    const viewers = [await gateway.watch(stream.id), await second.watch(stream.id)];
+    const models = [{ name: 'tiny:latest', state: 'on-disk', running: 0, waiting: 0 } as const];
+    gateway.mesh.placement.take({ node: 'other', engine: 'ready', parallel: 1, running: 0, waiting: 0, models });
+    await eventually(() => other.asked.length === 1);
+    const [epoch] = other.epochs;
+    expect(epoch).toBeGreaterThan(1);
+    stream.say(DONE); // Late, and to the gateway that has given it up.
+    await producerBus.flush();
+    await eventually(() => gateway.relays.counts.finished === 1); // It vanished as well.
+    expect(viewers[0]?.terminals).toMatchObject([{ event: 'failed', data: { error: { code: 'producer_lost' } } }]);
+    await eventually(() => viewers[1]?.ended === true);
+    expect(viewers[1]?.terminals).toHaveLength(1);
+    expect(other.asked).toEqual(['tiny:latest']);
+  });
+
   it('replay: one that is under way when the producer is given up ends the stream no second time', async () => {
     const stream = producer.stream(newId());
     await producerBus.flush();

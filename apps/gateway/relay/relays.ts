@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
+import { type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, StreamFrames, type StreamRequest, StreamsWatched } from '#contracts';
 import { isWorthAnotherNode } from '#placement';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
@@ -39,6 +39,10 @@ const PRODUCERS_BACK_MS = 2_000;
 const ASK_AGAIN_MS = 100;
 /** What becomes of a stream in this time, in milliseconds, counts for or against its node. */
 const OUTCOME_MS = 10_000;
+/** Gateways that did not create a stream leave its creator so long to have it begun elsewhere, in milliseconds: a start's deadline, and some. */
+const SECOND_START_MS = 12_000;
+/** What requests may take that are kept for a second start, in characters; those beyond it have one only. */
+const MAX_KEPT_CHARACTERS = 32 * 1024 * 1024;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
@@ -46,6 +50,13 @@ const COST_WEIGHT = 0.1;
 interface Found {
   readonly relay: StreamRelay;
   readonly endedAt: number;
+}
+
+/** What a second start of a stream needs, kept until its first word. */
+interface SecondStart {
+  readonly request: z.input<typeof InferenceStart.request> & { model: string };
+  readonly traceparent: string | undefined;
+  readonly characters: number;
 }
 
 export interface StartOptions {
@@ -80,6 +91,8 @@ export class Relays implements OnApplicationBootstrap {
   readonly #gone = new Set<string>();
   /** Of streams whose node is still to be judged by them. */
   readonly #outcomes = new Map<string, () => void>();
+  readonly #secondStarts = new Map<string, SecondStart>();
+  #keptCharacters = 0;
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   readonly #playbacks: Playbacks;
@@ -111,6 +124,7 @@ export class Relays implements OnApplicationBootstrap {
       windowMs: (viewers) => coalescingWindowMs(this.#viewers, this.#writeCostMs, viewers / Math.max(this.#largest, viewers, 1)),
       measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
+        this.#releaseSecondStart(relay.id);
         if (this.#relays.has(relay.id)) this.#finished(relay);
         this.#keep(relay);
         this.#outcomes.get(relay.id)?.();
@@ -232,6 +246,7 @@ export class Relays implements OnApplicationBootstrap {
         const start = () => this.#bus.call(InferenceStart, { ...request, epoch }, { node, traceparent });
         const started = await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay, epoch));
         relay.node = node;
+        this.#keepSecondStart({ ...request, model: started.model, epoch }, traceparent);
         return started;
       } catch (thrown) {
         first ??= thrown;
@@ -239,6 +254,45 @@ export class Relays implements OnApplicationBootstrap {
       }
     }
     throw first;
+  }
+
+  #keepSecondStart(request: SecondStart['request'], traceparent: string | undefined): void {
+    const characters = JSON.stringify(request).length;
+    if (this.#keptCharacters + characters > MAX_KEPT_CHARACTERS) return;
+    this.#keptCharacters += characters;
+    this.#secondStarts.set(request.streamId, { request, traceparent, characters });
+  }
+
+  #releaseSecondStart(id: string): SecondStart | undefined {
+    const kept = this.#secondStarts.get(id);
+    if (kept) this.#keptCharacters -= kept.characters;
+    this.#secondStarts.delete(id);
+    return kept;
+  }
+
+  /** Ends a stream whose producer has vanished, or has another node begin it anew where nobody has seen a word of it. */
+  async #lost(relay: StreamRelay): Promise<void> {
+    const error = new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON();
+    const kept = this.#releaseSecondStart(relay.id);
+    if (!kept) {
+      relay.fail(error);
+      return;
+    }
+    // One that another node was handed meanwhile, and nobody heard of, would be the next epoch.
+    const epoch = kept.request.epoch + 2;
+    relay.ignoreBefore(epoch);
+    const choice = this.#mesh.placement.choose(kept.request.model, new Set(relay.node === undefined ? [] : [relay.node]));
+    try {
+      if (!choice || choice.node === relay.node || choice.reason === 'could pull it' || choice.reason === 'its engine is coming') throw MeshError.fromBody(error);
+      this.#silentTicks.delete(relay.id); // Until it has begun there is nobody to be heard.
+      await this.#bus.call(InferenceStart, { ...kept.request, epoch, retried: true }, { node: choice.node, traceparent: kept.traceparent });
+      relay.node = choice.node;
+      if (relay.live) this.#silentTicks.set(relay.id, 0);
+    } catch {
+      // To gateways that wait for a second start as well.
+      this.#bus.publish(StreamFrames, [{ epoch: epoch + 1, seq: 1, kind: 'error', error }], { id: relay.id });
+      relay.fail(error);
+    }
   }
 
   /** Settles when the stream has ended or gone on for a while; rejects where it failed, or went on at another node. */
@@ -315,8 +369,9 @@ export class Relays implements OnApplicationBootstrap {
   beat(heads: Record<string, Head>): void {
     for (const [id, head] of Object.entries(heads)) {
       const relay = this.#relays.get(id);
-      if (!relay?.live) continue;
-      this.#silentTicks.set(id, 0);
+      if (!relay?.live || relay.ignores(head)) continue;
+      if (head.epoch > (this.#secondStarts.get(id)?.request.epoch ?? Infinity)) this.#releaseSecondStart(id); // It was handed over.
+      if (this.#silentTicks.has(id)) this.#silentTicks.set(id, 0);
       relay.reach(head);
     }
   }
@@ -404,6 +459,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#silentTicks.delete(relay.id);
     this.#unwatchedTicks.delete(relay.id);
     this.#playbacks.forget(relay.id);
+    this.#releaseSecondStart(relay.id);
     if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }
@@ -417,10 +473,12 @@ export class Relays implements OnApplicationBootstrap {
     for (const relay of this.#relays.values()) {
       this.#largest = Math.max(this.#largest, relay.viewers);
       relay.tick(now, this.#limits.viewerStallMs, keepAlive);
+      if (relay.firstPartAt !== undefined) this.#releaseSecondStart(relay.id);
       const silent = this.#silentTicks.get(relay.id);
       if (silent === undefined || !relay.live) continue;
       this.#silentTicks.set(relay.id, silent + 1);
-      if (silent >= patience) relay.fail(new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON());
+      const isAnothers = this.#unwatchedTicks.has(relay.id) && relay.firstPartAt === undefined;
+      if (silent >= patience + (isAnothers ? SECOND_START_MS / tickMs : 0)) void this.#lost(relay);
     }
     this.#sayWatched();
     this.#letGo();

@@ -60,6 +60,7 @@ export class StreamRelay {
   /** Of the API key that its creator showed here, if any. */
   keyId: string | undefined;
   #closed = false;
+  #firstEpoch = 0;
   #waiting: Frame[] | undefined;
   #repairing: Promise<MeshError | undefined> | undefined;
 
@@ -195,6 +196,15 @@ export class StreamRelay {
     }
   }
 
+  /** Another node begins it as `epoch`: what an earlier attempt still says is nothing any more. */
+  ignoreBefore(epoch: number): void {
+    this.#firstEpoch = epoch;
+  }
+
+  ignores({ epoch }: Pick<Head, 'epoch'>): boolean {
+    return epoch < this.#firstEpoch;
+  }
+
   /** Ends a stream whose producer is lost. No effect on one that has ended. */
   fail(error: ErrorBody): void {
     if (!this.live) return;
@@ -237,6 +247,7 @@ export class StreamRelay {
   }
 
   #apply(frame: Frame): Applied {
+    if (this.ignores(frame)) return 'duplicate';
     const outcome = this.#log.apply(frame);
     if (outcome !== 'applied') return outcome;
     const part = partOf(frame);
