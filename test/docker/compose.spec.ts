@@ -1,5 +1,5 @@
 /** What a user gets from `docker compose up --build`: a valid file with nothing published that should not be, and an image that runs. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -97,9 +97,17 @@ if (!hasCompose && process.env['CI'] !== 'true') console.warn('Skipped "compose 
   });
 });
 
+/** What the page's build loads: the libraries these need are in the official image, and must be in the one made here. */
+function bundlerAddons(): string[] {
+  const modules = join(ROOT, 'node_modules');
+  const bindings = readdirSync(join(modules, '@rolldown')).filter((name) => name.startsWith('binding-')).map((name) => join('@rolldown', name));
+  const folders = [...bindings, ...readdirSync(modules).filter((name) => name.startsWith('lightningcss-'))].map((name) => join(modules, name));
+  return folders.flatMap((folder) => readdirSync(folder).filter((name) => name.endsWith('.node')).map((name) => join(folder, name)));
+}
+
 describeWithDocker('image', (daemon) => {
   beforeAll(async () => {
-    await importNodeBase(daemon(), { tag: NPM_BASE, npm: true });
+    await importNodeBase(daemon(), { tag: NPM_BASE, npm: true, runs: bundlerAddons() });
     // The network of this machine: npm reaches its registry from the build as it does from here.
     const args = [`NODE_IMAGE=${NPM_BASE}`, ...['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].filter((name) => process.env[name])];
     await daemon().cli('build', '--quiet', '--force-rm', '--network', 'host', ...args.flatMap((arg) => ['--build-arg', arg]), '--tag', IMAGE, ROOT);

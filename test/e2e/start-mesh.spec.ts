@@ -11,7 +11,7 @@ async function script(body: string): Promise<{ code: number | null; said: Record
   return { code, said: JSON.parse(program.stdout.trim() || '{}') as Record<string, string>, stderr: program.stderr };
 }
 
-const ANSWER = `async (mesh) => (await (await fetch(mesh.url + '/v1/chat/completions', { method: 'POST', body: JSON.stringify({ model: 'guide', messages: [{ role: 'user', content: 'What is NATS?' }] }) })).json()).choices[0].message.content`;
+const ANSWER = `async (mesh) => (await (await fetch(mesh.url + '/v1/chat/completions', { method: 'POST', body: JSON.stringify({ model: 'guide', temperature: 0, messages: [{ role: 'user', content: 'What is NATS?' }] }) })).json()).choices[0].message.content`;
 
 describe('startMesh', () => {
   it('two at once answer, each at its own address; closed, the script ends by itself and no port stays open', async () => {

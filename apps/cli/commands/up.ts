@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { MeshError } from '#contracts';
 import { type Told, logFileIn } from '../background.js';
 import { holdMesh, loadMine, reach } from '../find-mesh.js';
+import type { launchMesh as LaunchMesh } from '../launch.js';
 import { boundLog } from '../log-bound.js';
 import { type SharedOptions, withMeshOptions } from '../settings.js';
 import { endOnSignals } from '../shutdown.js';
@@ -27,10 +28,17 @@ async function up(options: UpOptions): Promise<void> {
   endOnSignals(() => close(), say);
   if (!(await tellRunning(loaded.config.dataDir, json))) {
     const { launchMesh } = await import('../launch.js'); // Loads every app, which --help needn't wait for.
-    const mesh = await launchMesh({ loaded, view: startUpView(process.stdout, json), logFormat: json ? 'json' : 'line', onEnd: (reason) => end(reason, say) });
-    if (mesh) close = () => mesh.close();
-    else if (!(await tellRunning(loaded.config.dataDir, json))) throw new MeshError('unavailable', 'Another command is starting your mesh. Try again in a moment.');
+    const launching = launchMesh({ loaded, view: startUpView(process.stdout, json), logFormat: json ? 'json' : 'line', onEnd: (reason) => end(reason, say) });
+    close = () => closeOnceLaunched(launching);
+    if (await launching) return;
+    if (!(await tellRunning(loaded.config.dataDir, json))) throw new MeshError('unavailable', 'Another command is starting your mesh. Try again in a moment.');
   }
+}
+
+/** A mesh that only starts may be making a container already, which nobody would remove. */
+async function closeOnceLaunched(launching: ReturnType<typeof LaunchMesh>): Promise<void> {
+  const mesh = await launching.catch(() => undefined); // Whoever launches is told.
+  await mesh?.close();
 }
 
 /** As a signal would, which has its own limits in time. */
@@ -67,13 +75,14 @@ async function upForOthers(options: UpOptions): Promise<void> {
     const loaded = await loadMine({ ...options, isolated: false }); // Its data folder is given by variable.
     const { background, dataDir } = loaded.config;
     const view: View = { tell: (fact) => tell({ tell: 'fact', fact }) };
-    const mesh = await launchMesh({ loaded, view, logFormat: 'line', ...(options.detach !== true && { graceMs: background.graceMs }), onEnd: (reason) => end(reason, log) });
+    const launching = launchMesh({ loaded, view, logFormat: 'line', ...(options.detach !== true && { graceMs: background.graceMs }), onEnd: (reason) => end(reason, log) });
+    close = () => closeOnceLaunched(launching);
+    const mesh = await launching;
     if (!mesh) {
       tell({ tell: 'taken' });
       process.disconnect?.();
       return;
     }
-    close = () => mesh.close();
     log(`The mesh runs at ${mesh.url}.`);
     await boundLog(logFileIn(dataDir), background.logBytes);
     tell({ tell: 'listening' });
