@@ -57,20 +57,21 @@ async function node(options: NodeOptions): Promise<void> {
   const [{ connectBus }, { Logger }, { startNode }] = await Promise.all([import('#bus'), import('#runtime'), import('../mesh.js')]); // What other commands needn't wait for.
   let close = () => Promise.resolve();
   endOnSignals(() => close(), (text) => say('notice', text));
-  const running = await startNode(config, {
+  const starting = startNode(config, {
     log: (app) => new Logger({ app, level: config.log.level, format: json ? 'json' : 'line' }),
     bus: async ({ url, access }) => {
       const listener = await connectBus({ url, ...access, app: 'cli', node: config.node, root: config.bus.root, log: new Logger({ app: 'cli', level: config.log.level, format: 'line' }) });
-      close = () => listener.close();
+      close = async () => {
+        // A node that only starts may be making a container already.
+        const running = await starting.catch(() => undefined);
+        await running?.close();
+        await listener.close();
+      };
       listener.subscribe(EngineChanged, ({ driver, state, reason }) => say('engine', `${driver === undefined ? '' : `${driver} is `}${state}: ${reason}`), { node: config.node });
       listener.subscribe(HardwareChanged, ({ cpu, gpus }) => say('hardware', [cpu.brand, ...gpus.map(({ name }) => name)].join(', ')), { node: config.node });
       await listener.flush();
       say('joined', `the mesh at ${url} as "${config.node}"`);
     },
   });
-  const stopListening = close;
-  close = async () => {
-    await running.close();
-    await stopListening();
-  };
+  await starting;
 }

@@ -15,6 +15,8 @@ export interface ControlOptions {
 const MAX_CONNECTIONS = 1_000;
 /** How long a connection may take to say who it is, in milliseconds. */
 const HANDSHAKE_MS = 5_000;
+/** How long whoever wanted this mesh may take to its lease, in milliseconds, however short the grace is. */
+const FIRST_LEASE_MS = 10_000;
 
 export class ControlServer {
   readonly secret = randomBytes(24).toString('base64url');
@@ -22,6 +24,7 @@ export class ControlServer {
   readonly #open = new Set<Socket>();
   readonly #server: Server;
   #held: boolean;
+  #wasLeased = false;
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(private readonly options: ControlOptions) {
@@ -72,7 +75,10 @@ export class ControlServer {
         const { proof, wish } = Request.parse(JSON.parse(line));
         if (!proves(proof, this.secret, 'command', nonce)) throw new Error('This is none of our user\'s commands.');
         socket.setTimeout(0);
-        if (wish === 'lease') this.#leases.add(socket);
+        if (wish === 'lease') {
+          this.#leases.add(socket);
+          this.#wasLeased = true;
+        }
         if (wish === 'hold') this.#held = true;
         this.#consider();
         socket.write('{"ok":true}\n');
@@ -86,6 +92,7 @@ export class ControlServer {
   #consider(): void {
     clearTimeout(this.#timer);
     if (this.#held || this.#leases.size > 0) return;
-    this.#timer = setTimeout(() => this.options.onEnd('No command uses the mesh any more.'), this.options.graceMs);
+    const graceMs = this.options.graceMs ?? 0;
+    this.#timer = setTimeout(() => this.options.onEnd('No command uses the mesh any more.'), this.#wasLeased ? graceMs : Math.max(graceMs, FIRST_LEASE_MS));
   }
 }
