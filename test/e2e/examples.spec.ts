@@ -15,7 +15,7 @@ let folder: string;
 let env: Record<string, string>;
 beforeAll(async () => {
   folder = await temporaryFolder();
-  env = { OLLAMESH_DATA_DIR: join(folder, 'data'), OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded', OLLAMESH_BACKGROUND_GRACE_MS: '2000' };
+  env = { OLLAMESH_DATA_DIR: join(folder, 'data'), OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded', OLLAMESH_BACKGROUND_GRACE_MS: '2000', NO_COLOR: '1' };
   cpSync(join(ROOT, 'examples'), folder, { recursive: true });
   const installed = join(folder, 'node_modules', 'ollamesh');
   mkdirSync(join(installed, 'apps', 'embedded-engine'), { recursive: true });
