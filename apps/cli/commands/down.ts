@@ -28,21 +28,24 @@ async function down(options: SharedOptions): Promise<void> {
     process.stdout.write('No mesh runs.\n');
     return;
   }
+  const identity = await identityOf(pid);
+  // The process itself: it removes its run file a moment before it has ended.
+  const lives = async () => (identity === undefined ? (await claimant(dataDir)) === pid : (await identityOf(pid)) === identity);
   const told = await reach(dataDir, 'stop');
   if (!told) await signal(pid, 'SIGTERM'); // It starts, or hangs.
-  if (await isGone(dataDir, pid, POLITE_MS)) {
+  if (await isGone(lives, POLITE_MS)) {
     process.stdout.write('The mesh has ended.\n');
     return;
   }
-  if ((await claimant(dataDir)) === pid) await signal(pid, 'SIGKILL');
-  if (!(await isGone(dataDir, pid, SURE_MS))) throw new MeshError('unavailable', `Process ${pid} does not end.`);
+  if (await lives()) await signal(pid, 'SIGKILL');
+  if (!(await isGone(lives, SURE_MS))) throw new MeshError('unavailable', `Process ${pid} does not end.`);
   await settleRunFile(dataDir);
   process.stdout.write('The mesh did not end by itself and was killed.\n');
 }
 
-async function isGone(dataDir: string, pid: number, withinMs: number): Promise<boolean> {
+async function isGone(lives: () => Promise<boolean>, withinMs: number): Promise<boolean> {
   for (const until = performance.now() + withinMs; performance.now() < until; await sleep(POLL_MS)) {
-    if ((await claimant(dataDir)) !== pid) return true;
+    if (!(await lives())) return true;
   }
   return false;
 }
