@@ -23,8 +23,8 @@ beforeEach(async () => {
   engines = [await FakeOllama.start(), await FakeOllama.start()];
   nodes = await Promise.all(engines.map((engine, index) => modelManagerParts(net, engine, { node: `n${index + 1}` })));
   const [first, second] = nodes as [(typeof nodes)[number], (typeof nodes)[number]];
-  second.bus.serve(InferenceStart, ({ streamId, epoch, ownerTokenHash, model, generation, client, retried }) =>
-    second.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { client, retried }));
+  second.bus.serve(InferenceStart, ({ streamId, epoch, ownerTokenHash, model, generation, ...options }) =>
+    second.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, options));
   await second.catalogue.list();
   first.peers.take({ ...second.announcer.status, engine: 'ready' });
   for (const { producers } of nodes) producers.onApplicationBootstrap();

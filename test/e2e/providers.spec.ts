@@ -56,7 +56,7 @@ describe('providers', () => {
     const gateway = await net.connect('gateway');
     gateway.subscribe(StreamFrames, (more) => void frames.push(...more), { id: STREAM.id });
     await gateway.flush();
-    expect(await parts.producers.start(STREAM, 'best:latest', GENERATION)).toEqual({ model: 'best:latest' });
+    expect(await parts.producers.start(STREAM, 'best:latest', GENERATION)).toEqual({ model: 'best:latest', targets });
     await eventually(() => ['done', 'error'].includes(frames.at(-1)?.kind ?? ''));
     return { frames, said: JSON.stringify([frames, parts.warnings, net.warnings, parts.config]) };
   }

@@ -14,7 +14,7 @@ import { SessionAnswers } from '../../apps/gateway/sessions/session-answers.js';
 import { Sessions } from '../../apps/gateway/sessions/sessions.js';
 import { MemoryBucket } from '../../libs/bus/storage/memory-bucket.js';
 import type { Bucket, Bus } from '#bus';
-import { Config, type ConfigInput } from '#config';
+import { Config, type ConfigInput, RoutingTable } from '#config';
 import { type Head, StreamBeat } from '#contracts';
 import { AppMetrics, Logger } from '#runtime';
 import { parsePosition } from '#streams';
@@ -55,7 +55,7 @@ export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGat
   const mesh = new MeshView(bus);
   const relays = new Relays(bus, mesh, config, kept, { ...STILL, ...timings });
   const inventory = new ModelsOfNodes(bus, mesh);
-  const intake = new Intake(relays, new ModelChooser(mesh, inventory), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
+  const intake = new Intake(relays, new ModelChooser(mesh, inventory, new RoutingTable(config, undefined)), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
   const records = new SessionRecords(sessionsIn);
   const sessions = new Sessions(bus, new SessionAnswers(bus, relays, intake, records, inventory, config), records, config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
   sessions.onApplicationBootstrap();

@@ -44,6 +44,7 @@ export class KnownAnswers {
     if (!use.read) this.#cache.bypass();
     if (answer) return { outcome: 'hit', answer, keep: () => undefined };
     const keep = (relay: StreamRelay, model: string) => {
+      if (relay.targets) return; // Another target may answer the next time.
       if (request.model === undefined) this.#digests.learnDefault(node, model);
       if (!use.write) return;
       // Whatever was taken for the default: it is kept under the model that did answer.
