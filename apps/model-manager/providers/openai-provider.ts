@@ -26,7 +26,7 @@ const TOKENS_OF_A_PRICE = 1_000_000;
 
 const Embedded = z.object({ data: z.array(z.object({ index: z.int().nonnegative(), embedding: z.array(z.number()) })), usage: z.object({ prompt_tokens: z.number() }).optional() });
 const Listed = z.object({ data: z.array(z.object({ id: z.string() })) });
-const Refusal = z.object({ error: z.object({ code: z.unknown(), type: z.unknown() }) });
+const Refusal = z.object({ error: z.object({ code: z.unknown().optional(), type: z.unknown().optional() }) });
 
 export class OpenAiProvider implements Provider {
   readonly info: ProviderInfo;
