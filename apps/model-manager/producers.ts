@@ -2,7 +2,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
 import { readTarget } from '#config';
-import { type EngineGeneration, type FailedTarget, type Head, MeshError, StreamBeat } from '#contracts';
+import { AUTO, type EngineGeneration, type FailedTarget, type Head, MeshError, StreamBeat } from '#contracts';
 import { isNodeFailure } from '#placement';
 import { Peers } from './peers.js';
 import { OllamaProvider } from './providers/ollama-provider.js';
@@ -29,9 +29,6 @@ export interface StartOptions {
   /** W3C trace context. */
   readonly traceparent?: string | undefined;
 }
-
-/** What a stream is called whose request names no model, and gets one by the routing. */
-const ROUTED = 'auto';
 
 @Injectable()
 export class Producers implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -67,7 +64,7 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   async start(stream: Omit<StreamIdentity, 'model'>, asked: string | undefined, generation: EngineGeneration, options: StartOptions = {}): Promise<{ model: string; targets?: string[] }> {
     const { cancelUnwatchedMs, client = ANYONE, tried } = options;
     const targets = options.targets?.map(readTarget) ?? this.#routes.targetsOf(asked);
-    const model = targets ? (asked ?? ROUTED) : await this.#own.admit(asked, client);
+    const model = targets ? (asked ?? AUTO) : await this.#own.admit(asked, client);
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
     const producer = new StreamProducer(this.#bus, { ...stream, model }, (gateway) => this.#unwatched.isWatchedElsewhere(stream.id, gateway));

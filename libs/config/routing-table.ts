@@ -1,5 +1,5 @@
 /** What the name stands for that a request gives as its model: one of the node's own, or targets in order. Pure. */
-import { MeshError, OWN_PROVIDER, isSameModel, readWish } from '#contracts';
+import { AUTO, MeshError, OWN_PROVIDER, isSameModel } from '#contracts';
 import type { Config } from './schema.js';
 import { type Target, readTarget } from './target.js';
 
@@ -27,7 +27,7 @@ export class RoutingTable {
    * @throws MeshError `model_not_found` for a model that its provider may not be asked for
    */
   targetsOf(asked: string | undefined): readonly Target[] | undefined {
-    if (asked === undefined || isAuto(asked)) return this.#default;
+    if (asked === undefined || isSameModel(asked, AUTO)) return this.#default;
     const alias = this.#aliases.find(([name]) => isSameModel(name, asked));
     if (alias) return alias[1];
     const target = readTarget(asked);
@@ -45,7 +45,7 @@ export class RoutingTable {
     });
     return [
       ...this.#aliases.map(([name, targets]) => ({ name, targets: written(targets) })),
-      ...(this.#default ? [{ name: 'auto', targets: written(this.#default) }] : []),
+      ...(this.#default ? [{ name: AUTO, targets: written(this.#default) }] : []),
       ...direct.map((name) => ({ name, targets: [name] })),
     ];
   }
@@ -60,9 +60,4 @@ export class RoutingTable {
     if (!models || models.some((listed) => listed === model)) return;
     throw new MeshError('model_not_found', `Provider "${provider}" may be asked for: ${models.join(', ') || 'nothing by name'} (providers.${provider}.models).`, { details: { model: name, available: models } });
   }
-}
-
-function isAuto(asked: string): boolean {
-  const wish = readWish(asked);
-  return wish !== undefined && 'task' in wish && wish.task === 'auto';
 }
