@@ -1,5 +1,5 @@
 /** What the name stands for that a request gives as its model: one of the node's own, or targets in order. Pure. */
-import { AUTO, MeshError, OWN_PROVIDER, isSameModel } from '#contracts';
+import { AUTO, MeshError, OWN_PROVIDER, type ProviderFeature, isSameModel } from '#contracts';
 import type { Config } from './schema.js';
 import { type Target, readTarget } from './target.js';
 
@@ -48,6 +48,12 @@ export class RoutingTable {
       ...(this.#default ? [{ name: AUTO, targets: written(this.#default) }] : []),
       ...direct.map((name) => ({ name, targets: [name] })),
     ];
+  }
+
+  /** What one of `targets` can do beyond text, as far as the configuration says: of the node's own engine its models say it. */
+  featuresOf(targets: readonly string[]): ProviderFeature[] {
+    const able = targets.map(readTarget).flatMap(({ provider }) => this.#providers[provider]?.features ?? []);
+    return [...new Set(able)];
   }
 
   #namedOf(provider: string): string[] {

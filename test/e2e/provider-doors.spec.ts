@@ -175,6 +175,8 @@ describe('providers at the doors', () => {
     const tags = (await ask(`${mesh.url}/api/tags`)).json<{ models: { name: string; digest: string; remote_model?: string }[] }>().models;
     expect(tags.find(({ name }) => name === 'best:latest')).toMatchObject({ model: 'best:latest', size: 0, digest: expect.stringMatching(/^[0-9a-f]{64}$/), remote_model: 'broken:m', targets: best });
     expect(new Set(tags.map(({ name }) => name)).size).toBe(tags.length);
+    expect((await post('/api/show', { model: 'best' })).json()).toMatchObject({ capabilities: ['completion', 'embedding', 'tools', 'vision', 'thinking'], targets: best });
+    expect((await post('/api/show', { model: 'guide' })).json()).not.toHaveProperty('targets');
     expect((await ask(`${mesh.url}/providers`)).json()).toMatchObject({ providers: [{ name: 'ollama', healthy: true, models: ['guide:latest'] }, { name: 'peer', healthy: true }, { name: 'broken', healthy: true, features: ['embeddings'] }] });
   });
 

@@ -53,9 +53,10 @@ export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGat
   const { limits = {}, timings = STILL, kept = new FinishedStreams(undefined, 0, { warn: () => undefined }), sessionsIn = sessionBucket() } = options;
   const config = Config.parse({ gateway: { limits } });
   const mesh = new MeshView(bus);
+  const routing = new RoutingTable(config, undefined);
   const relays = new Relays(bus, mesh, config, kept, { ...STILL, ...timings });
   const inventory = new ModelsOfNodes(bus, mesh);
-  const intake = new Intake(relays, new ModelChooser(mesh, inventory, new RoutingTable(config, undefined)), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, config), new Generations(new AppMetrics(bus), bus), config);
+  const intake = new Intake(relays, new ModelChooser(mesh, inventory, routing), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, routing, config), new Generations(new AppMetrics(bus), bus), config);
   const records = new SessionRecords(sessionsIn);
   const sessions = new Sessions(bus, new SessionAnswers(bus, relays, intake, records, inventory, config), records, config, new Logger({ app: 'gateway', level: 'warn', format: 'line' }));
   sessions.onApplicationBootstrap();

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { type NamedRoute, RoutingTable } from '#config';
-import { MeshError } from '#contracts';
+import { AskedModel, MeshError, type ProviderFeature, isSameModel } from '#contracts';
 import { MeshView } from '../mesh-view.js';
 import { EnginePassage } from './ollama/engine-passage.js';
 
@@ -21,12 +21,14 @@ export interface ListedModel {
 export class MeshModels implements OnApplicationBootstrap {
   readonly #passage: EnginePassage;
   readonly #mesh: MeshView;
+  readonly #routing: RoutingTable;
   readonly #routes: readonly ListedModel[];
   #tags: { readonly at: number; readonly models: Promise<ListedModel[]> } | undefined;
 
   constructor(passage: EnginePassage, mesh: MeshView, routing: RoutingTable) {
     this.#passage = passage;
     this.#mesh = mesh;
+    this.#routing = routing;
     const since = new Date().toISOString();
     this.#routes = routing.names.map((route) => listed(route, since));
   }
@@ -50,6 +52,16 @@ export class MeshModels implements OnApplicationBootstrap {
       this.#tags = { at: performance.now(), models };
     }
     return this.#tags.models;
+  }
+
+  /** What Ollama's `show` says of a name that the configuration gives to targets; undefined for any other. */
+  shown(asked: string): object | undefined {
+    const name = AskedModel.safeParse(asked).data;
+    const route = this.#routes.find((listedRoute) => name !== undefined && isSameModel(listedRoute.name, name));
+    if (!route) return undefined;
+    const { targets = [], modified_at: modifiedAt } = route;
+    const capabilities = this.#routing.featuresOf(targets).flatMap((feature) => CAPABILITIES[feature] ?? []);
+    return { modelfile: '', parameters: '', template: '', details: DETAILS, model_info: {}, capabilities: ['completion', ...capabilities], modified_at: modifiedAt, remote_model: targets[0] ?? '', targets };
   }
 
   /** Those in memory. */
@@ -78,11 +90,14 @@ export class MeshModels implements OnApplicationBootstrap {
   }
 }
 
+const DETAILS = { parent_model: '', format: '', family: '', families: null, parameter_size: '', quantization_level: '' };
+/** Ollama's words. */
+const CAPABILITIES: Partial<Record<ProviderFeature, string>> = { tools: 'tools', images: 'vision', thinking: 'thinking', embeddings: 'embedding' };
+
 /** As Ollama lists models that run elsewhere; its clients show the beginning of a digest. */
 function listed({ name, targets }: NamedRoute, since: string): ListedModel {
   const digest = createHash('sha256').update(targets.join('\n')).digest('hex');
-  const details = { parent_model: '', format: '', family: '', families: null, parameter_size: '', quantization_level: '' };
-  return { name, model: name, modified_at: since, size: 0, digest, details, remote_model: targets[0] ?? '', targets } as ListedModel;
+  return { name, model: name, modified_at: since, size: 0, digest, details: DETAILS, remote_model: targets[0] ?? '', targets } as ListedModel;
 }
 
 function raise(thrown: unknown): never {

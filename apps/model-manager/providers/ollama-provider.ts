@@ -99,59 +99,57 @@ export class OllamaProvider implements Provider {
     return this.#catalogue.resolve(asked && (normaliseModelName(asked) ?? asked));
   }
 
-  async *#answer(asked: string | undefined, operation: Operation, bodyOf: (model: string) => EngineBody, answering: Answering): Lines {
+  /** The engine's answer, when its turn has come. A request that never reached the engine waits until it is back. */
+  async *#answer(asked: string | undefined, operation: Operation, bodyOf: (model: string) => EngineBody, { signal, client, announce, handOver }: Answering): Lines {
+    const model = await this.#resolve(asked);
+    const body = bodyOf(model);
+    const waitUntil = performance.now() + this.#turns.waitMs;
     let isTold = false;
-    const announce: Answering['announce'] = (status) => {
+    const tell: Answering['announce'] = (status) => {
       isTold = true;
-      answering.announce(status);
+      announce(status);
     };
-    let loading: NodeJS.Timeout | undefined;
+    const loading = setTimeout(() => !isTold && tell({ kind: 'loading', model }), LOADING_AFTER_MS);
     try {
-      const model = await this.#resolve(asked);
-      loading = setTimeout(() => !isTold && announce({ kind: 'loading', model }), LOADING_AFTER_MS);
-      for await (const lines of this.#inTurn(model, operation, bodyOf(model), { ...answering, announce })) {
-        clearTimeout(loading);
-        yield lines;
+      for (;;) {
+        let hasWaited = false;
+        const told = (position: number, etaMs: number | undefined) => {
+          hasWaited = true;
+          tell({ kind: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
+        };
+        const giveBack = await this.#turns.take({ model, client, signal, waitUntil, told });
+        if (hasWaited && this.#residency.of(model).state !== 'resident') tell({ kind: 'loading', model });
+        let hasBegun = false;
+        const begin = () => {
+          hasBegun = true;
+          clearTimeout(loading);
+        };
+        try {
+          yield* this.#lines(model, operation, body, signal, begin);
+          return;
+        } catch (thrown) {
+          const error = MeshError.from(thrown);
+          if (error.code === 'engine_unavailable') this.#turns.suspend();
+          if (hasBegun || signal.aborted) throw thrown;
+          if (await handOver(model, error)) return;
+          if (!neverReached(error) || performance.now() > waitUntil) throw thrown;
+        } finally {
+          giveBack();
+        }
       }
     } finally {
       clearTimeout(loading);
     }
   }
 
-  /** The engine's answer, when its turn has come. A request that never reached the engine waits until it is back. */
-  async *#inTurn(model: string, operation: Operation, body: EngineBody, { signal, client, announce, handOver }: Answering): Lines {
-    const waitUntil = performance.now() + this.#turns.waitMs;
-    for (;;) {
-      let hasWaited = false;
-      const told = (position: number, etaMs: number | undefined) => {
-        hasWaited = true;
-        announce({ kind: 'queued', position, ...(etaMs !== undefined && { etaMs }) });
-      };
-      const giveBack = await this.#turns.take({ model, client, signal, waitUntil, told });
-      if (hasWaited && this.#residency.of(model).state !== 'resident') announce({ kind: 'loading', model });
-      const begun = { value: false };
-      try {
-        yield* this.#lines(model, operation, body, signal, begun);
-        return;
-      } catch (thrown) {
-        const error = MeshError.from(thrown);
-        if (error.code === 'engine_unavailable') this.#turns.suspend();
-        if (begun.value || signal.aborted) throw thrown;
-        if (await handOver(model, error)) return;
-        if (!neverReached(error) || performance.now() > waitUntil) throw thrown;
-      } finally {
-        giveBack();
-      }
-    }
-  }
-
-  async *#lines(model: string, operation: Operation, body: EngineBody, signal: AbortSignal, begun: { value: boolean }): Lines {
+  /** @param begin called at the first line */
+  async *#lines(model: string, operation: Operation, body: EngineBody, signal: AbortSignal, begin: () => void): Lines {
     const client = await this.#engine.client();
     const loaded = this.#residency.beginLoading(model);
     try {
       for await (const lines of client[operation](this.#residency.complete(model, body), signal)) {
         loaded();
-        begun.value = true;
+        begin();
         yield lines;
       }
     } finally {

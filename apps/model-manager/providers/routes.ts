@@ -79,7 +79,7 @@ export class Routes implements OnApplicationShutdown {
     let isElsewhere = false;
     const attempt = async (provider: Provider, target: Target, failed: readonly FailedTarget[]) => {
       const handOver: Answering['handOver'] = async (model, error) => {
-        const left = { targets: targets.slice(targets.indexOf(target)), tried: failed };
+        const left = { targets: targets.slice(targets.indexOf(target)), tried: [...failed, failedAt(target, error, `At node "${this.#bus.node}": `)] };
         return (isElsewhere = await answering.handOver(model, error, left));
       };
       const lines = await begun(answerOf(provider, target.model, generation, { ...answering, handOver }));
@@ -139,7 +139,7 @@ export class Routes implements OnApplicationShutdown {
         const error = isLeftOut ? new MeshError('provider_failed', `${target.name} failed lately, so that it is not asked for a while.`) : MeshError.from(thrown);
         span?.end(isLeftOut ? 'left_out' : error.code);
         if (signal.aborted) throw error;
-        failed.push({ target: target.name, code: isLeftOut ? 'left_out' : error.code, reason: error.message.slice(0, MAX_REASON) });
+        failed.push({ ...failedAt(target, error), ...(isLeftOut && { code: 'left_out' }) });
         if (!isLeftOut || !failure) failure = error;
       }
     }
@@ -155,6 +155,10 @@ export class Routes implements OnApplicationShutdown {
     this.#breakers.set(target, breaker);
     return breaker;
   }
+}
+
+function failedAt({ name: target }: Target, { code, message }: MeshError, where = ''): FailedTarget {
+  return { target, code, reason: `${where}${message}`.slice(0, MAX_REASON) };
 }
 
 /** As its provider spells it. */

@@ -49,7 +49,10 @@ export class OllamaController {
   @Post('show')
   @ApiOperation({ summary: "The engine's own description of a model" })
   async show(@Req() request: Request, @Res() response: Response): Promise<void> {
-    await this.passage.relay({ path: '/api/show', method: 'POST' }, bodyText(request.body), response);
+    const body = bodyText(request.body);
+    const shown = this.models.shown(modelIn(body));
+    if (shown) response.json(shown);
+    else await this.passage.relay({ path: '/api/show', method: 'POST' }, body, response); // Which also says what is wrong with it.
   }
 
   @Post('chat')
@@ -96,6 +99,16 @@ export class OllamaController {
     tellModel(response, embedded);
     tellProvider(response, embedded);
     return embedded;
+  }
+}
+
+/** The model that a body names, if it is one that names any. */
+function modelIn(body: string): string {
+  try {
+    const { model, name } = jsonBody(body) as { model?: unknown; name?: unknown };
+    return String(model ?? name ?? '');
+  } catch {
+    return '';
   }
 }
 
