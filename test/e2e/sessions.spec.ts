@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Kvm } from '@nats-io/kv';
+import { connect } from '@nats-io/transport-node';
 import { EventSource } from 'eventsource';
 import { type NatsServer, startNatsServer } from '#bus';
 import type { CreatedSession, SessionNews, SessionView } from '#contracts';
@@ -69,6 +71,14 @@ interface Joined {
       const { history } = await view('b', session);
       return history.length >= count ? history : undefined;
     });
+
+  /** Only what has reached JetStream outlives a gateway that is killed. */
+  async function kept(streamId: string): Promise<void> {
+    const connection = await connect({ servers: nats.url, token: nats.token });
+    const bucket = await new Kvm(connection).open('ollamesh-finished-streams');
+    await until('the stream is kept', async () => (await bucket.get(streamId)) ?? undefined);
+    await connection.close();
+  }
 
   async function join_(gateway: 'a' | 'b', sessionId: string, token: string): Promise<Joined> {
     const client = await connectSocket(url(gateway));
@@ -236,6 +246,7 @@ interface Joined {
     const events = await readSse(`${url('a')}/streams/${lone.id}`);
     await settled(session, 2);
     const before = await viewOf(url('a'), lone.id);
+    await kept(lone.id);
     for (const name of ['a', 'b']) await running.get(name)?.end(name === 'a' ? 'SIGKILL' : 'SIGTERM');
     await running.get('model-manager')?.end('SIGTERM');
     await Promise.all([start('model-manager'), start('gateway', 'a'), start('gateway', 'b')]);
