@@ -2,14 +2,15 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { EngineGeneration, Route } from '#contracts';
 import { LAST_LINE, word } from '../../../test/fakes/engine-words.js';
 import { FakeOllama } from '../../../test/fakes/fake-ollama.js';
 import { modelManagerParts } from '../../../test/fakes/model-manager-parts.js';
 import { TestBus } from '../../../test/fakes/test-bus.js';
-import type { Routes } from './routes.js';
+import type { RoutedAnswering, Routes } from './routes.js';
 
+const ANSWERING: RoutedAnswering = { signal: new AbortController().signal, client: 'ann', announce: () => undefined, handOver: async () => false, routed: () => undefined };
 let net: TestBus;
 let engine: FakeOllama;
 const closing: (() => unknown)[] = [];
@@ -43,8 +44,7 @@ async function failing(status: number): Promise<{ url: string; asked: () => numb
 
 async function answered(routes: Routes, asked: string, generation: EngineGeneration): Promise<Route | undefined> {
   let told: Route | undefined;
-  const answering = { signal: new AbortController().signal, client: 'ann', announce: () => undefined, handOver: async () => false, routed: (route: Route) => (told = route) };
-  for await (const _lines of routes.answer({ targets: routes.targetsOf(asked) ?? [] }, generation, answering));
+  for await (const _lines of routes.answer({ targets: routes.targetsOf(asked) ?? [] }, generation, { ...ANSWERING, routed: (route) => void (told = route) }));
   return told;
 }
 
@@ -60,6 +60,31 @@ describe('routes', () => {
       ...Array.from({ length: 2 }, () => ['ollama', 'tiny:latest', ['bad:m left_out']]),
     ]);
     expect(routes.targetsOf('tiny:latest')).toBeUndefined();
+  });
+
+  it('after a while one request is its probe: while that is under way the others go on without waiting for it', async () => {
+    let now = Date.now();
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => now);
+    closing.push(() => clock.mockRestore());
+    let [asked, probing] = [0, (): void => undefined];
+    const probe = new Promise<void>((resolve) => (probing = resolve));
+    const server = createServer((_request, response) => {
+      asked++;
+      if (asked <= 3) response.writeHead(503).end();
+      else probing();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closing.push(() => (server.closeAllConnections(), server.close()));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const routes = await routesOf({ bad: { type: 'openai-compatible', url, retries: 0 } }, { best: ['bad:m', 'ollama:tiny'] });
+    for (let round = 0; round < 3; round++) await answered(routes, 'best:latest', { prompt: 'hi' });
+    now += 10_001;
+    const probed = answered(routes, 'best:latest', { prompt: 'hi' });
+    await probe;
+    expect((await answered(routes, 'best:latest', { prompt: 'hi' }))?.tried).toMatchObject([{ code: 'left_out' }]);
+    server.closeAllConnections();
+    expect((await probed)?.tried).toMatchObject([{ code: 'provider_failed' }]);
+    expect(asked).toBe(4);
   });
 
   it.each<[string, EngineGeneration]>([
@@ -78,6 +103,27 @@ describe('routes', () => {
     expect(await answered(routes, 'best:latest', generation)).toEqual({ provider: 'ollama', model: 'tiny:latest', tried: [{ target: 'plain:m', code: 'unsupported', reason }] });
     await expect(answered(routes, 'only:latest', generation)).rejects.toMatchObject({ code: 'invalid_request', message: expect.stringContaining(reason) });
     expect(bad.asked()).toBe(0);
+  });
+
+  it('an engine that ends without a word has given none: the next target answers', async () => {
+    engine.models.push('spare:latest');
+    engine.on('/api/generate', ({ model }) => ({ lines: model === 'tiny:latest' ? [] : [word('spare'), LAST_LINE] }));
+    const told = await answered(await routesOf({}, { best: ['ollama:tiny', 'ollama:spare'] }), 'best:latest', { prompt: 'hi' });
+    expect(told).toMatchObject({ model: 'spare:latest', tried: [{ target: 'ollama:tiny', code: 'engine_eof' }] });
+  });
+
+  it('whoever leaves at the first word ends the request to the provider', async () => {
+    const left = new Promise<void>((resolve) => {
+      const server = createServer((_request, response) => {
+        response.write(`data: ${JSON.stringify({ choices: [{ delta: { content: 'half' } }] })}\n\n`);
+        response.once('close', resolve);
+      }).listen(0, '127.0.0.1', async () => {
+        closing.push(() => (server.closeAllConnections(), server.close()));
+        const routes = await routesOf({ slow: { type: 'openai-compatible', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` } }, {});
+        for await (const _first of routes.answer({ targets: routes.targetsOf('slow:m') ?? [] }, { prompt: 'hi' }, ANSWERING)) break;
+      });
+    });
+    await left;
   });
 
   it('names: `<provider>:<model>` of a provider that there is; any other stays a model of the node’s own, or is none', async () => {

@@ -3,7 +3,7 @@
  * has failed lately; the next is tried before the first word only.
  */
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { BrokenCircuitError, type CircuitBreakerPolicy, CountBreaker, circuitBreaker, handleWhen } from 'cockatiel';
+import { BrokenCircuitError, type CircuitBreakerPolicy, CircuitState, CountBreaker, circuitBreaker, handleWhen } from 'cockatiel';
 import { Bus } from '#bus';
 import { type Config, RoutingTable, type Target, environment } from '#config';
 import { type EngineGeneration, type FailedTarget, MeshError, ModelName, OWN_PROVIDER, ProviderFeature, type ProviderStatus, type Route, normaliseModelName, parseOrThrow } from '#contracts';
@@ -131,7 +131,9 @@ export class Routes implements OnApplicationShutdown {
       }
       const span = this.#bus.tracer?.start(`ask ${target.name}`, 'client', traceparent, { 'gen_ai.provider.name': target.provider, 'gen_ai.request.model': target.model });
       try {
-        const result = await this.#breaker(target.name).execute(() => attempt(provider, target, [...failed]));
+        const breaker = this.#breaker(target.name);
+        if (breaker.state === CircuitState.HalfOpen) throw new BrokenCircuitError(); // It would wait for the one request that is the probe.
+        const result = await breaker.execute(() => attempt(provider, target, [...failed]));
         span?.end();
         return { result, route: { provider: target.provider, model: modelOf(target, provider), tried: failed } };
       } catch (thrown) {
