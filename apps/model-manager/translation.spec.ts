@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { COUNTERS, LAST_LINE } from '../../test/fakes/engine-words.js';
 import { chatBody, generateBody } from './engine-request.js';
+import { chatCompletionBody } from './providers/openai-request.js';
 import { framesOfLine } from './frames-of-line.js';
 
 describe('frames of a line', () => {
@@ -70,5 +71,18 @@ describe('engine request', () => {
         { role: 'tool', content: '2', tool_name: 'f' },
       ],
     });
+  });
+});
+
+describe('request of a provider', () => {
+  const boundOf = (bound: number, name: 'max_tokens' | 'max_completion_tokens') => {
+    const { max_tokens, max_completion_tokens } = chatCompletionBody('m', { messages: [], options: { num_predict: bound } }, name);
+    return { max_tokens, max_completion_tokens };
+  };
+
+  it('the bound of an answer is called as it is called there, and left out where there is none', () => {
+    expect(boundOf(5, 'max_completion_tokens')).toEqual({ max_completion_tokens: 5 });
+    expect(boundOf(5, 'max_tokens')).toEqual({ max_tokens: 5 });
+    expect([boundOf(-1, 'max_tokens'), boundOf(-2, 'max_tokens')]).toEqual([{}, {}]);
   });
 });

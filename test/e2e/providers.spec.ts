@@ -1,6 +1,9 @@
 /** Providers at their port: the built-in engine's own /v1 in a process of its own as the peer, behind a proxy that breaks what it is told to. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { type AddressInfo, type Socket, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -310,6 +313,27 @@ describe('providers', () => {
       const vectors = await embed(['faulty:m', 'peer:tinyembed'], { features: ['tools'] });
       expect([triedOf(vectors.route), proxy.seen]).toEqual([['faulty:m unsupported'], []]);
     });
+  });
+
+  it('a proxy that the environment names: is the way to a provider elsewhere, never to one on loopback', async () => {
+    const through: (string | undefined)[] = [];
+    const proxying = createServer().on('connect', ({ url }, near: Socket) => {
+      through.push(url);
+      const far = connect(Number(new URL(peer.url).port), '127.0.0.1', () => near.write('HTTP/1.1 200 OK\r\n\r\n'));
+      for (const [from, to] of [[near, far], [far, near]] as const) from.on('error', () => to.destroy()).pipe(to);
+    });
+    proxying.listen(0, '127.0.0.1');
+    await once(proxying, 'listening');
+    closing.push(() => proxying.close());
+    process.env['HTTP_PROXY'] = `http://127.0.0.1:${(proxying.address() as AddressInfo).port}`;
+    try {
+      expect((await ask(['faulty:guide'], GENERATION, { url: 'http://provider.internal/v1' })).text).toContain('NATS is');
+      expect(through).toEqual(['provider.internal:80']);
+      expect((await ask(['peer:guide'])).text).toContain('NATS is');
+      expect(through).toHaveLength(1);
+    } finally {
+      delete process.env['HTTP_PROXY'];
+    }
   });
 
   it('the list: each provider, what it can do, whether it answers and with which models', async () => {

@@ -1,7 +1,7 @@
 /** A server that speaks OpenAI's API, as a source of the lines that an engine of the mesh would write. */
 import { DelegateBackoff, type IRetryBackoffContext, handleWhen, retry } from 'cockatiel';
 import { type EventSourceMessage, createParser } from 'eventsource-parser';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import type { ProviderConfig } from '#config';
 import { type EngineGeneration, MeshError, type ProviderFeature } from '#contracts';
@@ -22,6 +22,9 @@ const MAX_ERROR_BYTES = 64 * 1024;
 const FIRST_WAIT_MS = 250;
 /** How long a question may take that is no request, in milliseconds. */
 const QUESTION_MS = 5_000;
+const LOOPBACK = /^(localhost|127\.[\d.]+|\[::1\])$/;
+/** It alone refuses `max_tokens` for some of its models; others know no other name for it. */
+const OPENAI = 'api.openai.com';
 const TOKENS_OF_A_PRICE = 1_000_000;
 
 const Embedded = z.object({ data: z.array(z.object({ index: z.int().nonnegative(), embedding: z.array(z.number()) })), usage: z.object({ prompt_tokens: z.number() }).optional() });
@@ -32,14 +35,16 @@ export class OpenAiProvider implements Provider {
   readonly info: ProviderInfo;
   readonly #config: ProviderConfig;
   readonly #readKey: ReadKey;
-  readonly #agent: Agent;
+  readonly #agent: Dispatcher;
 
   constructor(name: string, config: ProviderConfig, readKey: ReadKey) {
     const { defaultModel, timeoutMs } = config;
     this.info = { name, type: config.type, ...(defaultModel !== undefined && { defaultModel }) };
     this.#config = config;
     this.#readKey = readKey;
-    this.#agent = new Agent({ headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connect: { timeout: Math.min(timeoutMs, 5_000) } });
+    const options = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connect: { timeout: Math.min(timeoutMs, 5_000) } };
+    // HTTP_PROXY, HTTPS_PROXY and NO_PROXY, which it reads itself, say how to get out; a proxy can't reach our loopback.
+    this.#agent = LOOPBACK.test(new URL(config.url).hostname) ? new Agent(options) : new EnvHttpProxyAgent(options);
   }
 
   supports(feature: ProviderFeature): boolean {
@@ -66,7 +71,7 @@ export class OpenAiProvider implements Provider {
       yield [{ done: true, done_reason: 'load' }]; // Ollama's way to load a model: there is nothing to load.
       return;
     }
-    const body = chatCompletionBody(model, generation);
+    const body = chatCompletionBody(model, generation, new URL(this.#config.url).hostname === OPENAI ? 'max_completion_tokens' : 'max_tokens');
     const lines = await this.#retrying(signal, () => begun(this.#lines(model, body, signal)));
     if (lines) yield* lines;
   }

@@ -5,21 +5,19 @@ import type { EmbedRequest } from './provider.js';
 type Message = NonNullable<EngineGeneration['messages']>[number];
 type Body = Readonly<Record<string, unknown>>;
 
-/** Options of Ollama's that OpenAI has too, under its names. */
-const OPTIONS: readonly (readonly [string, string])[] = [
-  ['temperature', 'temperature'], ['top_p', 'top_p'], ['seed', 'seed'], ['stop', 'stop'], ['num_predict', 'max_tokens'],
-  ['frequency_penalty', 'frequency_penalty'], ['presence_penalty', 'presence_penalty'],
-];
+/** Options of Ollama's that OpenAI has under the same names. */
+const OPTIONS = ['temperature', 'top_p', 'seed', 'stop', 'frequency_penalty', 'presence_penalty'] as const;
 /** The first characters of a picture's base64, by its type. */
 const PICTURES: readonly (readonly [string, string])[] = [['/9j/', 'jpeg'], ['UklGR', 'webp'], ['R0lGOD', 'gif'], ['', 'png']];
 
-export function chatCompletionBody(model: string, { messages = [], system, tools = [], format, options = {}, think, logprobs, topLogprobs }: EngineGeneration): Body {
+/** @param maxTokens what the bound of an answer's length is called there */
+export function chatCompletionBody(model: string, { messages = [], system, tools = [], format, options = {}, think, logprobs, topLogprobs }: EngineGeneration, maxTokens: 'max_tokens' | 'max_completion_tokens'): Body {
   return {
     model,
     messages: [...(system === undefined ? [] : [{ role: 'system', content: system }]), ...messagesOf(messages)],
     stream: true,
     stream_options: { include_usage: true },
-    ...optionsOf(options),
+    ...optionsOf(options, maxTokens),
     ...(tools.length > 0 && { tools }),
     ...(format !== undefined && format !== '' && { response_format: formatOf(format) }),
     ...(think !== undefined && think !== false && { reasoning_effort: typeof think === 'string' ? EFFORTS[think] ?? think : 'medium' }),
@@ -33,10 +31,13 @@ export function embeddingBody(model: string, { input, dimensions }: EmbedRequest
 
 const EFFORTS: Readonly<Record<string, string>> = { max: 'high' };
 
-function optionsOf(options: Readonly<Record<string, unknown>>): Body {
-  // Without a bound, or "until the context is full": neither is a number here.
-  const isTold = (name: string, value: unknown) => value !== undefined && !(name === 'num_predict' && Number(value) < 0);
-  return Object.fromEntries(OPTIONS.flatMap(([ours, theirs]) => (isTold(ours, options[ours]) ? [[theirs, options[ours]]] : [])));
+function optionsOf(options: Readonly<Record<string, unknown>>, maxTokens: string): Body {
+  const { num_predict: bound } = options;
+  return {
+    ...Object.fromEntries(OPTIONS.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]))),
+    // Negative: without a bound, or until the context is full; neither is a number there.
+    ...(bound !== undefined && Number(bound) >= 0 && { [maxTokens]: bound }),
+  };
 }
 
 function formatOf(format: string | Readonly<Record<string, unknown>>): Body {
