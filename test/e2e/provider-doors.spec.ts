@@ -156,6 +156,14 @@ describe('providers at the doors', () => {
     expect([unnamed[0]?.data, unnamed.at(-1)?.data]).toMatchObject([{ model: 'auto:latest', targets: ['peer'] }, { route: { provider: 'peer', model: 'guide', tried: [] } }]);
   });
 
+  it('sessions: have an alias or a provider\'s model as any other', async () => {
+    for (const model of ['best', 'peer:guide']) {
+      const { sessionId, token } = (await post('/sessions', { model })).json<{ sessionId: string; token: string }>();
+      const { streamId } = (await post(`/sessions/${sessionId}/messages`, { content: 'What is NATS?' }, { authorization: `Bearer ${token}` })).json<{ streamId: string }>();
+      expect((await readSse(`${mesh.url}/streams/${streamId}`)).at(-1)).toMatchObject({ event: 'done', data: { route: { provider: 'peer', model: 'guide' } } });
+    }
+  });
+
   it('the own engine in an alias: answers under its own name, and costs nothing', async () => {
     const answer = await post('/api/chat', { model: 'here', messages: QUESTION, stream: false });
     expect(routedBy(answer)).toEqual(['ollama', 'guide:latest', '"ollama:guide:latest"']);
