@@ -18,7 +18,9 @@ export class RoutingTable {
   constructor({ providers, routing }: Pick<Config, 'providers' | 'routing'>, nodeEnv: string | undefined) {
     this.#providers = providers;
     this.#aliases = Object.entries(routing.aliases).map(([alias, targets]) => [alias, targets.map(readTarget)]);
-    this.#default = routing[nodeEnv === 'production' ? 'production' : 'development']?.map(readTarget);
+    const named = routing[nodeEnv === 'production' ? 'production' : 'development']?.map(readTarget);
+    const isOwn = named?.length === 1 && named[0]?.provider === OWN_PROVIDER && named[0].model === undefined;
+    this.#default = isOwn ? undefined : named; // As it is without routing.
   }
 
   /**
