@@ -245,12 +245,16 @@ describe('providers', () => {
   });
 
   it.each([
+    ['url: "https://me:secret@a/v1"', 'providers.a.url may hold no user, password or query: a key comes from key.env or key.file'],
+    ['url: "https://a/v1?key=secret"', 'providers.a.url may hold no user, password or query'],
     ['key: { }', 'providers.a.key is either { env } or { file }'],
     ['key: { env: A, file: b }', 'providers.a.key is either { env } or { file }'],
     ['features: [smell]', 'providers.a.features.0 must be one of tools, images, format, logprobs, thinking, embeddings, not "smell"'],
     ['prices: { m: { inputPerMillion: -1 } }', 'providers.a.prices.m.inputPerMillion must be at least 0, not -1'],
   ])('%s: %s', async (setting, problem) => {
-    expect((await problemsOf({ 'ollamesh.config.yaml': `providers: { a: { type: openai-compatible, url: "http://a/v1", ${setting} } }` })).message).toContain(problem);
+    const { message } = await problemsOf({ 'ollamesh.config.yaml': `providers: { a: { type: openai-compatible, ${setting.startsWith('url') ? setting : `url: "http://a/v1", ${setting}`} } }` });
+    expect(message).toContain(problem);
+    expect(message).not.toContain('secret');
   });
 
   it.each([

@@ -121,11 +121,17 @@ const ModelsSection = z.strictObject({
 });
 
 const ProviderModel = z.string().min(1).max(256).regex(/^\S+$/, 'may hold no blanks');
+/** Nothing in it is secret, and paths can be put behind it. What is no URL is refused as such. */
+function isBareUrl(text: string): boolean {
+  const { username = '', password = '', search = '', hash = '' } = URL.canParse(text) ? new URL(text) : {};
+  return `${username}${password}${search}${hash}` === '';
+}
+
 const ONE_KEY = 'is either { env } or { file }';
 const Provider = z.strictObject({
   type: z.literal('openai-compatible'),
   /** Base address, such as https://api.openai.com/v1. */
-  url: HttpUrl,
+  url: HttpUrl.refine(isBareUrl, 'may hold no user, password or query: a key comes from key.env or key.file'),
   /** Where its key is read from whenever it is asked: it never stands in the configuration itself. */
   key: z
     .strictObject({

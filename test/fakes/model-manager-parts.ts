@@ -63,7 +63,7 @@ export async function modelManagerParts(net: TestBus, engine: FakeOllama, { mode
   const setup: PullSetup = { patience: HASTE, lookup: async () => undefined, wishes, ...pullSetup };
   const pulls = new Pulls(bus, link, catalogue, config, setup);
   const own = new OllamaProvider(link, catalogue, residency, turns);
-  const routes = new Routes(bus, own, config);
+  const routes = new Routes(bus, own, config, log);
   const producers = new Producers(bus, own, peers, routes);
   const close = async () => {
     await producers.onApplicationShutdown();

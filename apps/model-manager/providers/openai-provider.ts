@@ -219,7 +219,7 @@ export class OpenAiProvider implements Provider {
     const { name: provider } = this.info;
     const details = { provider, status };
     const said = `${status}${why === undefined ? '' : `: ${why}`}`;
-    if (status === 404 && model !== undefined) return new MeshError('model_not_found', `Provider "${provider}" has no model "${model}", or is not at ${this.#config.url.replace(/\/\/[^/@]*@/, '//').replace(/[?#].*/, '')}.`, { details: { ...details, model } });
+    if (status === 404 && model !== undefined) return new MeshError('model_not_found', `Provider "${provider}" has no model "${model}", or is not at ${this.#config.url}.`, { details: { ...details, model } });
     if (status === 400 || status === 413 || status === 422) return new MeshError('invalid_request', `Provider "${provider}" refused the request (status ${said}).`, { details });
     const waitMs = Number(headers['retry-after-ms'] ?? Number.NaN);
     const [retryAfter] = [headers['retry-after']].flat();

@@ -12,6 +12,7 @@ import type { RoutedAnswering, Routes } from './routes.js';
 
 const ANSWERING: RoutedAnswering = { signal: new AbortController().signal, client: 'ann', announce: () => undefined, handOver: async () => false, routed: () => undefined };
 let net: TestBus;
+let warnings: readonly string[];
 let engine: FakeOllama;
 const closing: (() => unknown)[] = [];
 beforeEach(async () => {
@@ -27,6 +28,7 @@ afterEach(async () => {
 async function routesOf(providers: object, aliases: object): Promise<Routes> {
   const parts = await modelManagerParts(net, engine, { providers, routing: { aliases } });
   closing.push(parts.close);
+  ({ warnings } = parts);
   return parts.routes;
 }
 
@@ -60,6 +62,7 @@ describe('routes', () => {
       ...Array.from({ length: 2 }, () => ['ollama', 'tiny:latest', ['bad:m left_out']]),
     ]);
     expect(routes.targetsOf('tiny:latest')).toBeUndefined();
+    expect(warnings.filter((line) => line.includes('bad:m is passed over for 10 s: Provider "bad" answered with status 503.'))).toHaveLength(1);
   });
 
   it('after a while one request is its probe: while that is under way the others go on without waiting for it', async () => {

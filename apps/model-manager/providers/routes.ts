@@ -7,7 +7,7 @@ import { BrokenCircuitError, type CircuitBreakerPolicy, CircuitState, CountBreak
 import { Bus } from '#bus';
 import { type Config, RoutingTable, type Target, environment } from '#config';
 import { type EngineGeneration, type FailedTarget, MeshError, ModelName, OWN_PROVIDER, ProviderFeature, type ProviderStatus, type Route, normaliseModelName, parseOrThrow } from '#contracts';
-import { CONFIG } from '#runtime';
+import { CONFIG, Logger } from '#runtime';
 import { z } from 'zod';
 import { begun } from './begun.js';
 import { keyReader } from './key.js';
@@ -50,9 +50,11 @@ export class Routes implements OnApplicationShutdown {
   readonly #others: readonly OpenAiProvider[];
   readonly #providers: ReadonlyMap<string, Provider>;
   readonly #breakers = new Map<string, CircuitBreakerPolicy>();
+  readonly #log: Logger;
 
-  constructor(bus: Bus, own: OllamaProvider, @Inject(CONFIG) config: Config) {
+  constructor(bus: Bus, own: OllamaProvider, @Inject(CONFIG) config: Config, log: Logger) {
     this.#bus = bus;
+    this.#log = log;
     this.#table = new RoutingTable(config, environment()['NODE_ENV']);
     this.#own = own;
     this.#others = Object.entries(config.providers).map(([name, provider]) => new OpenAiProvider(name, provider, keyReader(name, provider.key)));
@@ -154,6 +156,7 @@ export class Routes implements OnApplicationShutdown {
     const [oldest] = this.#breakers.keys();
     if (this.#breakers.size >= MAX_BREAKERS && oldest !== undefined) this.#breakers.delete(oldest);
     const breaker = circuitBreaker(handleWhen((thrown) => MeshError.from(thrown).retryable), { halfOpenAfter: LEFT_OUT_MS, breaker: new CountBreaker(BREAKER) });
+    breaker.onBreak((reason) => this.#log.warn(`${target} is passed over for ${LEFT_OUT_MS / 1_000} s: ${'error' in reason ? MeshError.from(reason.error).message : 'it failed'}`));
     this.#breakers.set(target, breaker);
     return breaker;
   }
