@@ -255,6 +255,17 @@ describe('providers', () => {
       ]);
     });
 
+    it('what servers leave out, or say as null, or in a shape of their own beside the answer: does no harm', async () => {
+      const body = [
+        'data: {"choices":null,"usage":null}\n\n', 'data: {"usage":{"total":"many"}}\n\n', ': a comment\n\n',
+        chunk({ delta: { role: 'assistant', content: null, tool_calls: null }, logprobs: { tokens: ['a'] } }), chunk({ delta: { content: 'all' }, finish_reason: null }),
+        chunk({ delta: { tool_calls: [{ index: null, id: 'a', function: { name: 'weather' } }] } }), chunk({ delta: null, finish_reason: 'stop' }), 'data: {"choices":[],"usage":{"prompt_tokens":3}}\n\n',
+      ];
+      proxy.faults = () => ({ kind: 'says', body: body.join('') });
+      const { frames } = await ask(['faulty:m'], { ...GENERATION, tools: [TOOL] });
+      expect(frames).toMatchObject([{ kind: 'token', text: 'all' }, { kind: 'tool', calls: [{ id: 'a', name: 'weather', arguments: {} }] }, { kind: 'done', finishReason: 'stop', counters: { prompt_eval_count: 3, eval_count: 0 } }]);
+    });
+
     it('pictures: as data: URLs of their type', async () => {
       const { asked } = await ask(['faulty:guide'], { messages: [{ role: 'user', content: 'What is this?', images: [PICTURE, '/9j/4AAQ'] }] });
       const url = (type: string, data: string) => ({ type: 'image_url', image_url: { url: `data:image/${type};base64,${data}` } });

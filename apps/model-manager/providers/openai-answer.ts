@@ -7,26 +7,14 @@ import { z } from 'zod';
 const MAX_ARGUMENTS = 1024 * 1024;
 const MAX_CALLS = 128;
 
+const CallPiece = z.object({ index: z.int().nonnegative().nullish(), id: z.string().nullish(), function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish() });
+const Delta = z.object({ content: z.string().nullish(), reasoning: z.string().nullish(), reasoning_content: z.string().nullish(), tool_calls: z.array(CallPiece).nullish() });
+/** Servers that say the same API differ in what they leave out, or say as null; and what is beside the answer may be of any shape. */
 const Chunk = z.object({
   choices: z
-    .array(
-      z.object({
-        delta: z
-          .object({
-            content: z.string().nullish(),
-            reasoning: z.string().nullish(),
-            reasoning_content: z.string().nullish(),
-            tool_calls: z
-              .array(z.object({ index: z.int().nonnegative().optional(), id: z.string().nullish(), function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).optional() }))
-              .nullish(),
-          })
-          .default({}),
-        finish_reason: z.string().nullish(),
-        logprobs: z.object({ content: Logprobs.nullish() }).nullish(),
-      }),
-    )
-    .default([]),
-  usage: z.object({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullish(),
+    .array(z.object({ delta: Delta.nullish(), finish_reason: z.string().nullish(), logprobs: z.object({ content: Logprobs.nullish() }).nullish().catch(undefined) }))
+    .nullish(),
+  usage: z.object({ prompt_tokens: z.number(), completion_tokens: z.number().default(0) }).nullish().catch(undefined),
   error: z.unknown().optional(),
 });
 
@@ -62,11 +50,13 @@ export class OpenAiAnswer {
    * @throws WrongAnswer
    */
   take(data: string): InferenceLine[] {
-    const { choices: [choice], usage, error } = chunkOf(data);
+    const { choices, usage, error } = chunkOf(data);
     if (error !== undefined && error !== null) throw new WrongAnswer('reported an error inside its answer');
     if (usage) this.tokens = { prompt: usage.prompt_tokens, answer: usage.completion_tokens };
+    const [choice] = choices ?? [];
     if (!choice) return [];
-    const { delta, finish_reason: finished, logprobs } = choice;
+    const { finish_reason: finished, logprobs } = choice;
+    const delta = choice.delta ?? {};
     const [content, thinking] = [delta.content ?? '', delta.reasoning ?? delta.reasoning_content ?? ''];
     for (const call of delta.tool_calls ?? []) this.#call(call);
     const scores = logprobs?.content ?? [];
@@ -91,7 +81,8 @@ export class OpenAiAnswer {
   }
 
   /** A call comes in pieces: its name first, its arguments bit by bit. */
-  #call({ index, id, function: said }: NonNullable<NonNullable<z.output<typeof Chunk>['choices'][number]['delta']['tool_calls']>[number]>): void {
+  #call({ index: told, id, function: said }: z.output<typeof CallPiece>): void {
+    const index = told ?? undefined;
     // Some number the calls of each chunk anew, and some not at all: another id, or where none is told another name, is another call.
     const last = this.#calls.findLast((call) => index === undefined || call.index === index);
     const isOther = last && (id && last.id !== undefined ? id !== last.id : index === undefined && Boolean(said?.name));
