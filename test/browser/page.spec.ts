@@ -233,6 +233,16 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       expect(grounds).toEqual(['rgb(250, 249, 247)', 'rgb(22, 23, 24)']);
     });
 
+    it('layout: the end of an answer is in view, however much is above it', async () => {
+      const page = await open(mesh.url, { viewport: { width: 390, height: 600 } });
+      for (const question of ['What happens if I join late?', 'How do I get started?', 'What is NATS?']) {
+        await ask(page, question);
+        await ended(page);
+        await page.waitForFunction(() => document.documentElement.scrollTop + document.documentElement.clientHeight > document.documentElement.scrollHeight - 1, undefined, { timeout: WAIT_MS });
+      }
+      expect(await page.evaluate(() => document.documentElement.scrollTop)).toBeGreaterThan(0);
+    });
+
     it('keyboard: a chat is possible without a pointer, and Shift+Enter is a new line', async () => {
       const page = await open(mesh.url);
       expect(await page.evaluate(() => document.activeElement?.id)).toBe('question');

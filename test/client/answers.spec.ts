@@ -1,4 +1,6 @@
 /** The client's answers against a real mesh, on both transports: whole, resumed wherever the line breaks, ended when nobody wants them. */
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { io } from 'socket.io-client';
@@ -150,6 +152,26 @@ describe.each([
 
   it('a stream that is not there is told by its error', async () => {
     expect(await failure(connect(transport).watch('A'.repeat(24)).text())).toMatchObject({ code: 'stream_not_found', retryable: false });
+  });
+});
+
+describe('where no WebSocket gets through', () => {
+  it('Socket.IO polls', async () => {
+    const target = new URL(mesh.url);
+    const transports = new Set<string | null>();
+    const narrow = createServer((asked, answer) => {
+      transports.add(new URL(asked.url ?? '/', target).searchParams.get('transport'));
+      const { method, headers, url: path } = asked;
+      asked.pipe(request({ host: target.hostname, port: target.port, path, method, headers }, (given) => given.pipe(answer.writeHead(given.statusCode ?? 500, given.headers))));
+    });
+    narrow.on('upgrade', (_request, socket) => void socket.destroy());
+    await new Promise<void>((resolve) => narrow.listen(0, '127.0.0.1', resolve));
+    const client = connect({ transport: io, url: `http://127.0.0.1:${(narrow.address() as AddressInfo).port}` });
+    expect(await (await client.generate(STORY, { cache: 'off' })).text()).toBe(answerTo(STORY));
+    expect([...transports]).toContain('polling');
+    client.close();
+    narrow.close();
+    narrow.closeAllConnections();
   });
 });
 

@@ -57,6 +57,7 @@ export class AnswerView {
     this.#scheduled = false;
     this.#draw();
     this.#onDrawn();
+    if (this.#answer && hasEnded(this.#answer)) requestAnimationFrame(this.#onDrawn); // Once more, after its whole height has been laid out.
     this.#drawMs = performance.now() - began;
   }
 
