@@ -118,7 +118,7 @@ interface Joined {
     const heard: string[] = [];
     for (const event of ['message', 'answer'] as const) deaf.socket.on(event, () => void heard.push(event));
     expect(await deaf.ask('joinSession', { sessionId: session.sessionId, token: session.token, watch: false })).toMatchObject({ ok: true, role: 'owner' });
-    const { streamId } = await whole.client.ask('say', { sessionId: session.sessionId, content: QUESTION });
+    const { streamId } = (await whole.client.ask('say', { sessionId: session.sessionId, content: QUESTION })) as unknown as { streamId: string };
     await whole.client.ended(streamId);
     await until('both heard of it', () => heard.length === 3);
     expect(heard).toEqual(['message', 'answer', 'message']);
