@@ -101,11 +101,20 @@ describe('watch', () => {
     expect(changes).toEqual([false, true]);
   });
 
-  it('a connection that opens and brings nothing, again and again, is given up; nothing is lost then that anybody waits for', async () => {
+  it('a connection that opens and brings nothing, again and again, is given up', async () => {
     const asked = await gateway(sse());
     expect(await failure(client.watch(ID).text())).toMatchObject({ code: 'unavailable' });
     expect(asked).toHaveLength(1 + QUICK.attempts);
-    expect(client.connected).toBe(true);
+  });
+
+  it('away for good: it is given up, and nothing is lost then that anybody waits for', async () => {
+    const asked = await gateway(sse(EVENT.snapshot('1-1', text('one ')), 'cut'), (_request, response) => void response.destroy());
+    const changes: boolean[] = [];
+    client.subscribe(() => changes.push(client.connected));
+    const answer = client.watch(ID);
+    expect(await failure(answer.text())).toMatchObject({ code: 'unavailable', retryable: true });
+    expect(asked).toHaveLength(1 + QUICK.attempts);
+    expect([answer.state, answer.error?.code, changes]).toEqual(['failed', 'unavailable', [false, true]]);
   });
 
   it('parts: a snapshot replaces, text continues text, and a tool never continues a tool; what was given out stays as it was', async () => {
