@@ -168,7 +168,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       const page = await open(mesh.url);
       await page.locator('#model option', { hasText: 'guide:latest' }).waitFor({ state: 'attached', timeout: WAIT_MS });
       expect(await page.getByLabel('Model', { exact: true }).inputValue()).toBe('guide:latest');
-      expect(await page.locator('#guide-note').innerText()).toContain('guide is a tiny built-in model');
+      await page.locator('#guide-note', { hasText: 'guide is a tiny built-in model' }).waitFor({ timeout: WAIT_MS });
     });
 
     it('mesh: the engine is ready, and the details say why and on what', async () => {
@@ -466,6 +466,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     it('models: the choice is asked and remembered', async () => {
       const page = await open(mesh.url);
       await page.getByLabel('Model', { exact: true }).selectOption('other:latest');
+      expect(await page.locator('#guide-note').isVisible()).toBe(false);
       await ask(page, 'hello');
       await ended(page);
       expect(engine.chats.at(-1)?.model).toBe('other:latest');

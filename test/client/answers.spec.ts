@@ -128,7 +128,13 @@ describe.each([
   });
 
   it('abort: frees the engine, whether it comes before or after the stream is there', async () => {
-    const client = connect(transport);
+    const ids: string[] = [];
+    const noting: typeof fetch = async (url, options) => {
+      const response = await fetch(url, options);
+      if (options?.method === 'POST') ids.push(((await response.clone().json()) as { id: string }).id);
+      return response;
+    };
+    const client = connect({ ...transport, fetch: noting });
     const late = new AbortController();
     const answer = await client.generate(ramble(), { cache: 'off', signal: late.signal });
     late.abort();
@@ -137,8 +143,9 @@ describe.each([
     const never = client.generate(ramble(1), { cache: 'off', signal: early.signal });
     early.abort();
     expect(await failure(never)).toMatchObject({ code: 'cancelled' });
+    await until('the gateway has made both all the same', () => ids.length === 2);
     await until('no stream is live', async () => (await liveStreams()) === 0);
-    expect(await viewOf(mesh.url, answer.id)).toMatchObject({ done: { finishReason: 'cancelled' } });
+    for (const id of ids) expect(await viewOf(mesh.url, id)).toMatchObject({ done: { finishReason: 'cancelled' } });
   });
 
   it('leaving the loop: nobody watches any more, and the stream goes on', async () => {
