@@ -92,12 +92,19 @@ async function load({ cwd, env, flags = [], file: explicitFile, home = homedir()
 
   const origins = originsOf(settings, merged, (path) => originAt(path, assignments, file));
   const config = parsed.data;
-  const dataDirFrom = origins['dataDir']?.from === 'file' && file ? dirname(file.path) : cwd;
+  const folderOf = (path: string) => (origins[path]?.from === 'file' && file ? dirname(file.path) : cwd);
+  const absolute = (path: string, from: string) => resolve(from, path.replace(/^~(?=$|[\\/])/, () => home));
   return {
     config: {
       ...config,
       node: origins['node'] ? config.node : nodeNameOf(hostname),
-      dataDir: config.dataDir === undefined ? join(home, '.ollamesh') : resolve(dataDirFrom, config.dataDir.replace(/^~(?=$|[\\/])/, () => home)),
+      dataDir: config.dataDir === undefined ? join(home, '.ollamesh') : absolute(config.dataDir, folderOf('dataDir')),
+      providers: Object.fromEntries(
+        Object.entries(config.providers).map(([name, provider]) => {
+          const keyFile = provider.key?.file;
+          return [name, keyFile === undefined ? provider : { ...provider, key: { file: absolute(keyFile, folderOf('providers')) } }];
+        }),
+      ),
     },
     ...(file && { file: file.path }),
     origins,
@@ -148,7 +155,7 @@ function readFileContent(file: ConfigFile | undefined): FileRead {
     const problems = problemsOf(parsed.error.issues, AiForm, () => ({ from: 'file', name: file.name }), ['ai']);
     return { plain, assignments: [], problems, notices: file.notices };
   }
-  const { assignments, notices } = readAiForm(parsed.data, file.name);
+  const { assignments, notices } = readAiForm(parsed.data, file.name, Object.keys(isRecord(plain['providers']) ? plain['providers'] : {}));
   const twice = assignments.filter(({ path }) => valueAt(plain, path.split('.')) !== undefined);
   return {
     plain,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
 import { Generation, InferenceOptions } from './inference.js';
-import { ModelName } from './model-name.js';
+import { AskedModel } from './providers.js';
 import { StreamId } from './streams.js';
 import { Position, WhenUnwatched } from './viewer.js';
 
@@ -33,7 +33,7 @@ const settings = {
   title: Title.optional(),
   /** System prompt. */
   system: z.string().max(65_536).optional(),
-  model: ModelName.optional(),
+  model: AskedModel.optional(),
   options: InferenceOptions.optional(),
 };
 export const CreateSession = z.strictObject({
@@ -110,7 +110,7 @@ export const SessionView = z.object({
   sessionId: SessionId,
   title: z.string(),
   system: z.string().optional(),
-  model: ModelName.optional(),
+  model: AskedModel.optional(),
   options: InferenceOptions.optional(),
   ...making,
   whenUnwatched: WhenUnwatched,

@@ -208,8 +208,9 @@ export class Relays implements OnApplicationBootstrap {
         ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: unwatchedGraceMs }),
       }, traceparent);
       relay.model = started.model;
+      relay.targets = started.targets;
       this.#silentTicks.set(id, 0);
-      return { id, ownerToken, model: started.model };
+      return { id, ownerToken, ...started };
     } catch (thrown) {
       await this.#forget(relay);
       throw thrown;
@@ -233,7 +234,7 @@ export class Relays implements OnApplicationBootstrap {
    * Gives a new stream to the node that suits it, and to one other where that one refuses.
    * @throws MeshError of the first
    */
-  async #start(relay: StreamRelay, request: Omit<z.input<typeof InferenceStart.request>, 'epoch'>, traceparent: string | undefined): Promise<{ model: string }> {
+  async #start(relay: StreamRelay, request: Omit<z.input<typeof InferenceStart.request>, 'epoch'>, traceparent: string | undefined): Promise<z.output<typeof InferenceStart.reply>> {
     const tried = new Set<string>();
     let first: unknown;
     while (tried.size < 2) {
@@ -281,7 +282,7 @@ export class Relays implements OnApplicationBootstrap {
     // One that another node was handed meanwhile, and nobody heard of, would be the next epoch.
     const epoch = kept.request.epoch + 2;
     relay.ignoreBefore(epoch);
-    const choice = this.#mesh.placement.choose(kept.request.model, new Set(relay.node === undefined ? [] : [relay.node]));
+    const choice = this.#mesh.placement.choose(this.#mesh.placedBy(kept.request.model), new Set(relay.node === undefined ? [] : [relay.node]));
     try {
       if (!choice || choice.node === relay.node || choice.reason === 'could pull it' || choice.reason === 'its engine is coming') throw MeshError.fromBody(error);
       this.#silentTicks.delete(relay.id); // Until it has begun there is nobody to be heard.
