@@ -287,6 +287,30 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       expect((await growth()).length).toBeGreaterThan(1);
     });
 
+    it('layout: a growing answer stays in view to its end, unless its reader scrolls up', async () => {
+      const release = engine.holdAfter(60);
+      try {
+        const page = await open(mesh.url, { viewport: { width: 390, height: 300 } });
+        const atEnd = () => page.waitForFunction(() => document.documentElement.scrollTop + document.documentElement.clientHeight > document.documentElement.scrollHeight - 1, undefined, { timeout: WAIT_MS });
+        await ask(page, 'a long one');
+        await lastAnswer(page).getByText('word59').waitFor({ timeout: WAIT_MS });
+        await atEnd();
+        const height = await page.evaluate(() => document.documentElement.scrollHeight);
+        await page.evaluate(() => scrollTo(0, 0));
+        release();
+        await ended(page);
+        const [top, grown] = await page.evaluate(() => [document.documentElement.scrollTop, document.documentElement.scrollHeight] as const);
+        expect(top).toBe(0);
+        expect(grown).toBeGreaterThan(height);
+        await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+        await ask(page, 'a long one');
+        await ended(page);
+        await atEnd();
+      } finally {
+        release();
+      }
+    });
+
     it('reload: an answer that was running goes on, whole, and can still be stopped', async () => {
       const page = await open(mesh.url);
       await ask(page, 'a long one');
