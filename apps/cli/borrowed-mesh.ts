@@ -1,14 +1,14 @@
 /** A mesh for a dev server: found or started, with a key of its own where the gateway asks for one, and given back at the end. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, createClient } from '#client';
 import { environment } from '#config';
 import { MeshError, type StoredKey } from '#contracts';
 import { changeKeys, keyFileIn, mintKey } from '#keys';
 import { type FindOptions, findOrLaunchMesh } from './find-mesh.js';
-import { GatewayClient } from './gateway-client.js';
 import type { View } from './view/start-up-view.js';
 
 export interface BorrowedMesh {
-  readonly client: GatewayClient;
+  readonly client: Client;
   /** What lets clients in; undefined where the gateway asks for nothing. */
   readonly key: string | undefined;
   /** Settles when the mesh has ended before it was given back. */
@@ -23,7 +23,7 @@ export interface BorrowedMesh {
 export async function borrowMesh(options: FindOptions, view: View): Promise<BorrowedMesh> {
   const { client, dataDir, lost, release } = await findOrLaunchMesh(options, view);
   try {
-    const lent = dataDir !== undefined && !(await new GatewayClient(client.url).isLetIn()) ? await lendKey(keyFileIn(dataDir), client.url) : undefined;
+    const lent = dataDir !== undefined && !(await isLetIn(createClient({ url: client.url }))) ? await lendKey(keyFileIn(dataDir), client.url) : undefined;
     const giveBack = async () => {
       await lent?.forget();
       release();
@@ -42,6 +42,12 @@ const KEY_POLL_MS = 200;
 /** Should this process die, its key ends by itself. */
 const KEY_LIFE_MS = 30 * 86_400_000;
 
+/** Whether the gateway lets this client in, with its key or without one. */
+async function isLetIn(client: Client): Promise<boolean> {
+  const refusal = await client.models.list().then(() => undefined, (thrown: unknown) => MeshError.from(thrown).code);
+  return refusal !== 'unauthorized' && refusal !== 'too_many_requests';
+}
+
 /** Makes a key for the command alone, which ends with it. */
 async function lendKey(file: string, url: string): Promise<{ key: string; forget(): Promise<void> }> {
   const { id, text, hash } = mintKey();
@@ -49,9 +55,9 @@ async function lendKey(file: string, url: string): Promise<{ key: string; forget
   const stored: StoredKey = { id, name: `ollamesh dev ${process.pid}`, hash, scopes: ['chat'], createdAt: new Date(now).toISOString(), expiresAt: new Date(now + KEY_LIFE_MS).toISOString() };
   await changeKeys(file, (keys) => [...keys, stored]);
   const forget = () => changeKeys(file, (keys) => keys.filter((key) => key.id !== id));
-  const client = new GatewayClient(url, text);
+  const client = createClient({ url, apiKey: text });
   try {
-    for (const until = performance.now() + KEY_PATIENCE_MS; !(await client.isLetIn()); await sleep(KEY_POLL_MS)) {
+    for (const until = performance.now() + KEY_PATIENCE_MS; !(await isLetIn(client)); await sleep(KEY_POLL_MS)) {
       if (performance.now() > until) throw new MeshError('unavailable', `The gateway at ${url} has not taken notice of a new key in ${file}. Is that its data folder?`);
     }
   } catch (thrown) {

@@ -2,19 +2,19 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, type Health, createClient } from '#client';
 import { type ConfigLoaded, environment } from '#config';
 import { MeshError } from '#contracts';
 import { packageVersion } from '#package-root';
 import { startInBackground } from './background.js';
 import { type Lease, tellMesh } from './control/control-client.js';
 import type { Wish } from './control/handshake.js';
-import { GatewayClient } from './gateway-client.js';
 import { type RunFile, claimant, readRunFile, settleRunFile } from './run-file.js';
 import { type SharedOptions, loadSettings } from './settings.js';
 import type { View } from './view/start-up-view.js';
 
 export interface FoundMesh {
-  readonly client: GatewayClient;
+  readonly client: Client;
   /** The data folder of a mesh of this user's; undefined for one that was named. */
   readonly dataDir: string | undefined;
   /** Settles when a mesh of this user's has ended before it was released. */
@@ -26,22 +26,26 @@ export interface FoundMesh {
 export interface FindOptions extends SharedOptions {
   /** Address of a gateway, instead of looking for one. */
   readonly url?: string;
+  /** What the client asks with, in place of the platform's. */
+  readonly fetch?: typeof fetch;
 }
 
 /** How long another process may take that starts the mesh, and one that says it is the mesh to prove it (or to end), in milliseconds. */
 const START_LIMIT_MS = 60_000;
 const PROOF_LIMIT_MS = 15_000;
 const POLL_MS = 25;
+/** How long a gateway may take to say that it is there, in milliseconds. */
+const ANSWER_MS = 1_000;
 
 /** The mesh that runs, or undefined. @throws MeshError `unavailable` when a named one does not answer. */
-export async function findRunningMesh(options: FindOptions): Promise<GatewayClient | undefined> {
+export async function findRunningMesh(options: FindOptions): Promise<Client | undefined> {
   const named = await findNamed(options);
   if (named) return named;
   const { dataDir } = (await loadMine(options)).config;
   const found = await reach(dataDir, 'look');
   if (!found) await settleRunFile(dataDir);
   found?.lease.release();
-  return found && new GatewayClient(found.run.url, found.run.operatorToken);
+  return found && clientOf(found.run, options);
 }
 
 /**
@@ -55,7 +59,7 @@ export async function findOrLaunchMesh(options: FindOptions, view: View): Promis
   if (named) return { client: named, dataDir: undefined, lost: new Promise(() => undefined), release: () => undefined };
   const loaded = await loadMine(options);
   const { run, lease } = await leaseMine(options, loaded, 'lease', view);
-  return { client: new GatewayClient(run.url, run.operatorToken), dataDir: loaded.config.dataDir, lost: lease.lost, release: lease.release };
+  return { client: clientOf(run, options), dataDir: loaded.config.dataDir, lost: lease.lost, release: lease.release };
 }
 
 /** As findOrLaunchMesh, for a mesh that stays until `ollamesh down`. @returns its address */
@@ -112,20 +116,30 @@ function differences(run: RunFile, file: string | undefined): string[] {
   return notices;
 }
 
-async function findNamed({ url }: FindOptions): Promise<GatewayClient | undefined> {
+function clientOf({ url, operatorToken }: RunFile, { fetch }: FindOptions): Client {
+  return createClient({ url, apiKey: operatorToken, fetch });
+}
+
+async function findNamed({ url, fetch }: FindOptions): Promise<Client | undefined> {
   const { OLLAMESH_URL, OLLAMESH_API_KEY } = environment();
   const named = url ?? OLLAMESH_URL;
   if (!named) return undefined;
-  const client = new GatewayClient(named.replace(/\/+$/, ''), OLLAMESH_API_KEY || undefined);
-  if (await client.answers()) return client;
+  const client = createClient({ url: named, apiKey: OLLAMESH_API_KEY || undefined, fetch });
+  if (await answers(client)) return client;
   throw new MeshError('unavailable', `No ollamesh gateway answers at ${named}.`);
+}
+
+/** Whether an ollamesh gateway does: others have a /health as well, but no bus. */
+async function answers(client: Client): Promise<boolean> {
+  const health = await client.request<Partial<Health>>('GET', '/health', { timeoutMs: ANSWER_MS }).catch(() => undefined); // Nobody there, or no JSON.
+  return health?.bus !== undefined;
 }
 
 /**
  * Waits until an engine answers; models may still be missing.
  * @throws MeshError `engine_unavailable` when it failed, or stays away; `unauthorized`, `forbidden`
  */
-export async function engineAnswering(client: GatewayClient, timeoutMs: number): Promise<void> {
+export async function engineAnswering(client: Client, timeoutMs: number): Promise<void> {
   const until = performance.now() + timeoutMs;
   let last = 'it has not said anything yet';
   while (performance.now() < until) {

@@ -148,7 +148,8 @@ export type SessionNews =
 
 /** On Socket.IO a session is named in each request; who asks is known by the token that joined it. */
 const inSession = { sessionId: SessionId };
-export const JoinSession = z.strictObject({ ...inSession, token: SessionToken });
+/** `watch`: the connection is put to watch each answer. */
+export const JoinSession = z.strictObject({ ...inSession, token: SessionToken, watch: z.boolean().default(true) });
 export const InSession = z.strictObject(inSession);
 export const SayInSession = Say.extend(inSession);
 export const UpdateInSession = UpdateSession.extend(inSession);
