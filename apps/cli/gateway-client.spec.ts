@@ -109,18 +109,6 @@ describe('calls', () => {
     expect(await failure(client.models())).toMatchObject({ code: 'unavailable', message: expect.stringContaining('502') });
   });
 
-  it('answers: only an ollamesh gateway does', async () => {
-    const { client } = await gateway(
-      (_request, response) => void response.setHeader('x-ollamesh', '0.1.0').end('{}'),
-      (_request, response) => void response.end('Ollama is running'),
-    );
-    expect([await client.answers(), await client.answers()]).toEqual([true, false]);
-    server.close();
-    server.closeAllConnections();
-    expect(await client.answers()).toBe(false);
-    expect(await failure(client.models())).toMatchObject({ code: 'unavailable' });
-  });
-
   it('cancel: brings the owner\'s token', async () => {
     const { client, asked } = await gateway((_request, response) => void response.writeHead(204).end());
     await client.cancel(ID, 'secret');

@@ -57,24 +57,6 @@ export class GatewayClient {
     this.#key = key === undefined ? {} : { 'x-api-key': key }; // `Authorization` is for the tokens of streams.
   }
 
-  /** True when an ollamesh gateway answers there. */
-  async answers(): Promise<boolean> {
-    try {
-      const response = await fetch(`${this.url}/health`, { dispatcher: DISPATCHER, signal: withDeadline(undefined, 1_000) });
-      await response.body?.cancel();
-      return response.ok && response.headers.has('x-ollamesh');
-    } catch {
-      return false; // Nobody there.
-    }
-  }
-
-  /** True when the gateway lets this client in, with its key or without one. */
-  async isLetIn(): Promise<boolean> {
-    const response = await this.#fetch('GET', '/models', undefined);
-    await response.body?.cancel();
-    return response.status !== 401 && response.status !== 429;
-  }
-
   async models(): Promise<Model[]> {
     return (await this.#call('GET', '/models', undefined, z.object({ models: z.array(Model) }))).models;
   }

@@ -1,6 +1,6 @@
 /** The loader: file, environment and flags in, one validated configuration out, and where each setting came from. */
 import { hostname as hostnameOfMachine, homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { AiForm, readAiForm } from './ai-form.js';
 import { ConfigError } from './config-error.js';
 import type { Problem } from './config-error.js';
@@ -8,6 +8,7 @@ import { readConfigFile } from './config-file.js';
 import type { ConfigFile } from './config-file.js';
 import type { Environment } from './environment.js';
 import { problemsOf } from './issues.js';
+import { dataDirOf } from './places.js';
 import type { Assignment, Origin } from './origin.js';
 import { Config } from './schema.js';
 import type { LoadedConfig } from './schema.js';
@@ -97,7 +98,7 @@ async function load({ cwd, env, flags = [], file: explicitFile, home = homedir()
     config: {
       ...config,
       node: origins['node'] ? config.node : nodeNameOf(hostname),
-      dataDir: config.dataDir === undefined ? join(home, '.ollamesh') : resolve(dataDirFrom, config.dataDir.replace(/^~(?=$|[\\/])/, () => home)),
+      dataDir: dataDirOf(config.dataDir, dataDirFrom, home),
     },
     ...(file && { file: file.path }),
     origins,

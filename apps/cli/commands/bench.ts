@@ -1,7 +1,9 @@
 /** `ollamesh bench`: how fast a model is on the machine that runs it. */
 import { Command } from 'commander';
 import type { Benchmark, Spread } from '#contracts';
-import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
+import { findOrLaunchMesh } from '../find-mesh.js';
+import { engineAnswering } from '../gateway-probe.js';
+import type { FindOptions } from '../lease-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { startUpView } from '../view/choose-view.js';
 

@@ -1,6 +1,7 @@
 /** `ollamesh cache`: what the gateway's response cache holds and saves, and how to empty it. */
 import { Command } from 'commander';
-import { type FindOptions, findRunningMesh } from '../find-mesh.js';
+import { findRunningMesh } from '../find-mesh.js';
+import type { FindOptions } from '../lease-mesh.js';
 import type { GatewayClient } from '../gateway-client.js';
 
 type CacheOptions = FindOptions & { json?: boolean };

@@ -2,7 +2,9 @@
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { type ChatMessage, MeshError } from '#contracts';
-import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
+import { findOrLaunchMesh } from '../find-mesh.js';
+import { engineAnswering } from '../gateway-probe.js';
+import type { FindOptions } from '../lease-mesh.js';
 import type { GatewayClient } from '../gateway-client.js';
 import { withMeshOptions } from '../settings.js';
 import { exitCodeOf } from '../shutdown.js';

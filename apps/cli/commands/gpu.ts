@@ -1,6 +1,7 @@
 /** `ollamesh gpu`: the GPUs of the mesh that runs, else of this machine: what they are, what stands in their way, what fits. */
 import { Command } from 'commander';
-import { type FindOptions, findRunningMesh } from '../find-mesh.js';
+import { findRunningMesh } from '../find-mesh.js';
+import type { FindOptions } from '../lease-mesh.js';
 import { gpuTable } from '../view/gpu-table.js';
 import { painterOf } from '../view/style.js';
 

@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { MeshError, type Model, ModelPriority, ModelTask, PullPolicy, type Recommendations } from '#contracts';
-import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
+import { findOrLaunchMesh } from '../find-mesh.js';
+import { engineAnswering } from '../gateway-probe.js';
+import type { FindOptions } from '../lease-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { startUpView } from '../view/choose-view.js';
 import { ProgressBar } from '../view/progress-bar.js';

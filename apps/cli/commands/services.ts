@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Service } from '#contracts';
-import { type FindOptions, findRunningMesh } from '../find-mesh.js';
+import { findRunningMesh } from '../find-mesh.js';
+import type { FindOptions } from '../lease-mesh.js';
 import type { GatewayClient } from '../gateway-client.js';
 
 type Options = FindOptions & { json?: boolean };

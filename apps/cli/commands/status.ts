@@ -1,6 +1,7 @@
 /** `ollamesh status`: what the mesh that runs is doing. */
 import { Command } from 'commander';
-import { type FindOptions, findRunningMesh } from '../find-mesh.js';
+import { findRunningMesh } from '../find-mesh.js';
+import type { FindOptions } from '../lease-mesh.js';
 import { engineLines } from '../view/engine-lines.js';
 
 export function statusCommand(): Command {
