@@ -25,6 +25,6 @@ export class GenerationProgress {
   }
 
   close(): void {
-    void this.#subscription.drain();
+    this.#subscription.unsubscribe();
   }
 }

@@ -265,6 +265,29 @@ describe.each([{ ...embeddedBroker, local: false }, { ...natsServer, local: fals
     expect(started).toBe(1);
   });
 
+  test('unsubscribe: takes nothing new, and what is being handled is answered', async () => {
+    const [server_, caller] = [await join('model-manager'), await join('gateway')];
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let started = 0;
+    const subscription = server_.serve(Double, async ({ n }) => {
+      started++;
+      await held;
+      return { n };
+    });
+    await server_.flush();
+    const answer = caller.call(Double, { n: 7 });
+    await eventually(() => started === 1);
+    subscription.unsubscribe();
+    subscription.unsubscribe();
+    await server_.flush();
+    expect(await failure(caller.call(Double, { n: 8 }))).toMatchObject({ code: 'unavailable' });
+    release();
+    expect(await answer).toEqual({ n: 7 });
+    await subscription.drain();
+    expect(started).toBe(1);
+  });
+
   test('close: waits for handlers in flight, whose answers still go out; twice is once', async () => {
     const [server_, caller] = [await join('model-manager'), await join('gateway')];
     let started = 0;

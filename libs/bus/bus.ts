@@ -37,6 +37,8 @@ export interface ServeContext {
 export interface Subscription {
   /** Takes no more messages, and settles when those being handled are done. */
   drain(): Promise<void>;
+  /** Takes no more messages. Those being handled go on. Nobody waits for the server's word: many that end together cost one write. */
+  unsubscribe(): void;
 }
 
 /** Counts since the start, per process and connection. */
@@ -319,6 +321,10 @@ export class Bus {
           else subscription.unsubscribe();
         }
         await Promise.all(inFlight);
+      },
+      unsubscribe: () => {
+        this.#subscriptions.delete(received);
+        if (!subscription.isClosed() && !this.#connection.isClosed()) subscription.unsubscribe();
       },
     };
     this.#subscriptions.add(received);

@@ -1,6 +1,7 @@
 /** The client against an engine that misbehaves in every way it can: each failure has its code, and leaving frees the engine. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FakeOllama } from '../../test/fakes/fake-ollama.js';
+import { until } from '../../test/support/until.js';
 import { OllamaClient } from './client.js';
 import type { InferenceLine } from './index.js';
 
@@ -92,6 +93,23 @@ describe('ollama client', () => {
   it('stream: leaving the loop drops the connection too', async () => {
     engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }], finish: 'hang' });
     for await (const _line of chat()) break;
+    await engine.seen('/api/chat')[0]?.dropped;
+  });
+
+  it('stream: leaving the loop at the last line keeps the connection for the next request', async () => {
+    let end: () => void = () => undefined;
+    engine.on('/api/chat', { lines: [{ message: { content: 'a' }, done: false }, { message: { content: '' }, done: true }], holdBeforeEnd: new Promise((resolve) => (end = resolve)) });
+    for await (const lines of chat()) if (lines.at(-1)?.done) break;
+    end();
+    await until('the connection is free again', async () => {
+      await client.version();
+      return engine.seen('/api/version').at(-1)?.connection === engine.seen('/api/chat')[0]?.connection;
+    });
+  });
+
+  it('stream: an engine that does not end an answer after its last line is let go', async () => {
+    engine.on('/api/chat', { lines: [{ message: { content: '' }, done: true }], finish: 'hang' });
+    for await (const _lines of chat()) break;
     await engine.seen('/api/chat')[0]?.dropped;
   });
 

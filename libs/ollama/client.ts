@@ -11,6 +11,8 @@ import { Embedded, InferenceLine, PullLine, type RunningModel, RunningModels, Sh
 const ENGINE = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 } });
 const JSON_BODY = { 'content-type': 'application/json' };
 const CALL_TIMEOUT_MS = 10_000;
+/** How long an engine may take from the last line of an answer to the answer's end before its connection is dropped, in milliseconds. */
+const ENDING_MS = 1_000;
 /** Bytes of an error's body that are read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
@@ -77,7 +79,7 @@ export class OllamaClient {
    * connection, which ends the engine's download.
    */
   pull(model: string, signal: AbortSignal, { insecure = false }: { insecure?: boolean } = {}): AsyncGenerator<PullLine[]> {
-    return this.#lines('/api/pull', { model, stream: true, ...(insecure && { insecure }) }, PullLine, signal);
+    return this.#lines('/api/pull', { model, stream: true, ...(insecure && { insecure }) }, PullLine, isPulled, signal);
   }
 
   /**
@@ -85,18 +87,26 @@ export class OllamaClient {
    * on it.
    */
   chat(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine[]> {
-    return this.#lines('/api/chat', { ...body, stream: true }, InferenceLine, signal);
+    return this.#lines('/api/chat', { ...body, stream: true }, InferenceLine, isDone, signal);
   }
 
   /** As chat, for a bare prompt. */
   generate(body: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<InferenceLine[]> {
-    return this.#lines('/api/generate', { ...body, stream: true }, InferenceLine, signal);
+    return this.#lines('/api/generate', { ...body, stream: true }, InferenceLine, isDone, signal);
   }
 
-  async *#lines<Schema extends z.ZodType>(path: string, body: object, schema: Schema, signal: AbortSignal): AsyncGenerator<z.output<Schema>[]> {
+  /** @param isLast whether nothing follows a line: then leaving the loop keeps the connection for the next request */
+  async *#lines<Schema extends z.ZodType>(
+    path: string,
+    body: object,
+    schema: Schema,
+    isLast: (line: z.output<Schema>) => boolean,
+    signal: AbortSignal,
+  ): AsyncGenerator<z.output<Schema>[]> {
     const response = await this.#send('POST', path, JSON.stringify(body), signal);
+    let isWhole = false;
     try {
-      for await (const values of jsonLines(response.body)) {
+      for await (const values of jsonLines(response.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)) {
         const lines: z.output<Schema>[] = [];
         let failure: MeshError | undefined;
         for (const value of values) {
@@ -108,13 +118,17 @@ export class OllamaClient {
           failure = isFailure(value) ? engineError(value.error) : unexpected(path);
           break;
         }
-        if (lines.length > 0) yield lines;
+        const last = lines.at(-1);
+        if (last) {
+          isWhole = isLast(last);
+          yield lines;
+        }
         if (failure) throw failure;
       }
     } catch (thrown) {
       throw transportError(thrown, this.url, signal);
     } finally {
-      response.body.destroy();
+      letGo(response.body, isWhole);
     }
   }
 
@@ -168,6 +182,17 @@ export interface PassedAnswer {
   readonly body: AsyncIterable<Buffer>;
 }
 
+/** Takes the end of an answer whose last line has been read, so that its connection serves the next; drops that of any other. */
+function letGo(body: Readable, isWhole: boolean): void {
+  body.on('error', () => undefined); // Nobody reads on, so nothing is lost.
+  if (!isWhole) {
+    body.destroy();
+    return;
+  }
+  const timer = setTimeout(() => body.destroy(), ENDING_MS).unref();
+  body.once('close', () => clearTimeout(timer)).resume();
+}
+
 /** A gateway speaks this API too, and would pass the question on to an engine: maybe to the one that asks. */
 function refuseGateway({ headers, body }: Dispatcher.ResponseData, url: string): void {
   if (headers['x-ollamesh'] === undefined) return;
@@ -216,6 +241,9 @@ function statusError(status: number, message: string): MeshError {
   if (status === 400) return new MeshError('invalid_request', message || 'The engine refused the request.', { details });
   return new MeshError('engine_error', message || `The engine answered with status ${status}.`, { details });
 }
+
+const isDone = ({ done }: InferenceLine): boolean => done === true;
+const isPulled = ({ status }: PullLine): boolean => status === 'success';
 
 function isFailure(value: unknown): value is { error: string } {
   return typeof value === 'object' && value !== null && 'error' in value && typeof value.error === 'string';

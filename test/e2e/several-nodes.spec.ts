@@ -109,21 +109,25 @@ type Name = (typeof NODES)[number];
     await until('it is back', async () => (await say('a')).text === 'n1', 30_000);
   }, 90_000);
 
-  it('a node that vanishes before its first word: another goes on with it, and viewers see one whole answer', async () => {
+  it('a node that vanishes before its first word: another goes on with it, and viewers at any gateway see one whole answer', async () => {
+    const beside = await startLone('gateway', { natsUrl: server.url, dataDir, env: { OLLAMESH_NODE: 'beside' } });
     await have({ n1: ['a:latest'], n2: ['a:latest'], n3: [] });
     for (const name of NODES) {
       engines[name].on('/api/generate', { finish: 'hang' });
       engines[name].requests.length = 0;
     }
     const answer = await ask(`${url}/streams`, { method: 'POST', body: { prompt: 'x', model: 'a' } });
-    const stream = await openSse(`${url}/streams/${answer.json<{ id: string }>().id}`);
+    const viewers = await Promise.all([url, urlOf(beside)].map((at) => openSse(`${at}/streams/${answer.json<{ id: string }>().id}`)));
     const vanishing = await until('an engine has it', async () => NODES.find((name) => engines[name].seen('/api/generate').length > 0));
     const other = vanishing === 'n1' ? 'n2' : 'n1';
     engines[other].on('/api/generate', { lines: [word(other), LAST_LINE] });
     await nodes[vanishing].end('SIGKILL');
-    await stream.ended;
-    expect(textOf(stream.events)).toBe(other);
-    expect(stream.events.filter(isTerminal)).toMatchObject([{ event: 'done' }]);
+    for (const { events, ended } of viewers) {
+      await ended;
+      expect(textOf(events)).toBe(other);
+      expect(events.filter(isTerminal)).toMatchObject([{ event: 'done' }]);
+    }
+    await beside.end('SIGTERM');
     await startNode(vanishing);
   }, 90_000);
 

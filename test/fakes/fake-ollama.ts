@@ -12,6 +12,8 @@ export interface Answer {
   readonly delayMs?: number;
   /** After the first line nothing comes until this settles. */
   readonly holdAfterFirst?: Promise<void>;
+  /** After the last line the answer does not end until this settles. */
+  readonly holdBeforeEnd?: Promise<void>;
   /** Pause between lines, in milliseconds. */
   readonly everyMs?: number;
   /** After the lines: `end` the answer, `cut` the connection, or `hang` with it open. */
@@ -24,6 +26,8 @@ export interface SeenRequest {
   /** Empty where the body is no JSON. */
   readonly body: Record<string, unknown>;
   readonly bytes: Buffer;
+  /** Which of the engine's connections it came on, counted from 1. */
+  readonly connection: number;
   /** Settles when the connection closes before the answer is complete. */
   readonly dropped: Promise<void>;
 }
@@ -42,6 +46,8 @@ export class FakeOllama {
   readonly requests: SeenRequest[] = [];
   readonly #answers = new Map<string, Answer | ((body: Record<string, unknown>) => Answer)>();
   readonly #sockets = new Set<Socket>();
+  readonly #connections = new WeakMap<Socket, number>();
+  #connected = 0;
   readonly #server: Server;
   readonly #ended = new AbortController();
   readonly #onRequest = new Set<() => void>();
@@ -50,6 +56,7 @@ export class FakeOllama {
     this.#server = createServer((request, response) => void this.#handle(request, response));
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
+      this.#connections.set(socket, ++this.#connected);
       socket.once('close', () => this.#sockets.delete(socket));
     });
   }
@@ -102,7 +109,7 @@ export class FakeOllama {
     const body = bytes[0] === OPENING_BRACE ? (JSON.parse(bytes.toString()) as Record<string, unknown>) : {};
     const path = new URL(request.url ?? '/', 'http://engine').pathname;
     const dropped = new Promise<void>((resolve) => response.once('close', () => !response.writableFinished && resolve()));
-    this.requests.push({ method: request.method ?? '', path, body, bytes, dropped });
+    this.requests.push({ method: request.method ?? '', path, body, bytes, connection: this.#connections.get(request.socket) ?? 0, dropped });
     for (const wake of this.#onRequest) wake();
     this.#onRequest.clear();
     if (this.hung) return;
@@ -116,7 +123,7 @@ export class FakeOllama {
     }
   }
 
-  async #play({ status = 200, headers = {}, lines = [], delayMs, holdAfterFirst, everyMs, finish = 'end' }: Answer, response: ServerResponse): Promise<void> {
+  async #play({ status = 200, headers = {}, lines = [], delayMs, holdAfterFirst, holdBeforeEnd, everyMs, finish = 'end' }: Answer, response: ServerResponse): Promise<void> {
     const { signal } = this.#ended;
     if (delayMs !== undefined) await sleep(delayMs, undefined, { signal });
     response.writeHead(status, { ...this.headers, ...headers });
@@ -127,6 +134,7 @@ export class FakeOllama {
       if (response.destroyed) return;
       await new Promise<void>((resolve) => response.write(typeof line === 'string' || Buffer.isBuffer(line) ? line : `${JSON.stringify(line)}\n`, () => resolve()));
     }
+    await holdBeforeEnd;
     if (finish === 'end') response.end();
     if (finish === 'cut') response.destroy();
   }

@@ -42,6 +42,6 @@ export class Playbacks {
     if (!playback) return;
     this.#playbacks.delete(id);
     clearTimeout(playback.end);
-    void playback.told.drain();
+    playback.told.unsubscribe();
   }
 }

@@ -301,8 +301,8 @@ export class Relays implements OnApplicationBootstrap {
       const settle = () => {
         clearTimeout(timer);
         this.#outcomes.delete(relay.id);
-        const { error } = relay.view();
-        if (error) reject(MeshError.fromBody(error));
+        const { ending } = relay;
+        if (ending?.kind === 'error') reject(MeshError.fromBody(ending.error));
         else if (relay.head.epoch > epoch) reject(new MeshError('engine_unavailable', 'It failed before its first word, and another node went on with it.'));
         else resolve();
       };

@@ -330,7 +330,7 @@ export class StreamRelay {
     const terminal = this.#terminal();
     if (this.#audience.writing || !terminal) return; // Comes here again when that is out.
     this.#finished = true;
-    void this.#subscription?.drain();
+    this.#subscription?.unsubscribe();
     const last = this.#due();
     const written = this.#audience.write(last ? [last, terminal] : [terminal], (viewer) => {
       this.leave(viewer);

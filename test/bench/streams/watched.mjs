@@ -33,7 +33,7 @@ export async function watchMesh(mesh, crowd, { dialect, viewers, tokens, rate, s
   });
 }
 
-/** The same on a baseline server, `sse` or `socketio`, in a process of its own. */
+/** The same on a baseline server, `sse`, `socketio` or `floor`, in a process of its own. */
 export async function watchPlain(kind, source, crowd, { viewers, tokens, rate }) {
   const server = await startServer('plain-servers.mjs', [kind, source.url]);
   try {
@@ -42,7 +42,7 @@ export async function watchPlain(kind, source, crowd, { viewers, tokens, rate })
     return await measure([server.pid], crowd, {
       group: prompt,
       source,
-      open: () => crowd.open(prompt, `plain-${kind}`, server.url, ['/'], viewers),
+      open: () => crowd.open(prompt, kind === 'socketio' ? 'plain-socketio' : 'plain-sse', server.url, ['/'], viewers),
       start: () => void fetch(server.url, { method: 'POST', body }),
       viewers,
       seconds: tokens / rate,

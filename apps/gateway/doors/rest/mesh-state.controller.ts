@@ -84,12 +84,14 @@ export class MeshStateController implements BeforeApplicationShutdown {
     for (const response of this.#listening) response.end();
   }
 
-  /** Encoded once, however many listen. */
+  /** Encoded once, however many listen; written to the connections themselves, as an SseViewer does. */
   #tell({ event, data }: MeshNews): void {
     const bytes = encodeEvent(event, data);
     for (const response of this.#listening) {
-      response.write(bytes);
-      if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
+      const { socket } = response;
+      if (!socket) continue; // Closing.
+      socket.write(bytes);
+      if (socket.writableLength > MAX_WAITING_BYTES) response.destroy();
     }
   }
 

@@ -101,7 +101,7 @@ export class StreamsController {
       response.destroy(); // Gone while the stream was looked for: nothing would ever say that it left. Or behind another answer of its connection.
       return;
     }
-    const viewer = new SseViewer(this.#transport, socket, this.#bufferBytes);
+    const viewer = new SseViewer(this.#transport, response, socket, this.#bufferBytes);
     socket.on('close', () => relay.leave(viewer));
     relay.join(viewer, after);
   }

@@ -1,4 +1,5 @@
 /** A viewer on Server-Sent Events. */
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BEHIND_AT, type Transport, type Update, type Viewer } from '../../relay/viewer.js';
 import { COMMENT, encodeEvent } from './sse.js';
@@ -10,7 +11,8 @@ import { COMMENT, encodeEvent } from './sse.js';
 export class SseViewer implements Viewer {
   constructor(
     readonly transport: SseTransport,
-    /** The connection of a response whose head is out (openEventStream). */
+    /** One whose head is out (openEventStream), and its connection. */
+    private readonly response: ServerResponse,
     private readonly socket: Socket,
     /** Bytes that may wait for this viewer. */
     private readonly bufferBytes: number,
@@ -32,13 +34,14 @@ export class SseViewer implements Viewer {
     this.socket.write(COMMENT);
   }
 
+  /** The server closes the connection of a response that has ended; of one that has not it would say that its client went. */
   end(): void {
-    this.socket.destroySoon();
+    this.response.end();
   }
 
   disconnect(): void {
     if (this.isBehind()) this.socket.destroy();
-    else this.socket.destroySoon();
+    else this.end();
   }
 }
 
