@@ -82,19 +82,23 @@ describe('init', () => {
   afterEach(() => rm(folder, { recursive: true }));
   const load = () => loadConfig({ cwd: folder, env: {} });
 
-  it('writes a file that loads, with models that fit; one that was edited takes --force', async () => {
+  it('writes a file that loads, with models that fit; a second time it changes nothing, edited or not, without --force', async () => {
     expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 0, stdout: expect.stringContaining('ollamesh.config.ts is written') });
     const text = await readFile(join(folder, 'ollamesh.config.ts'), 'utf8');
     expect(text).toMatch(/\/\/ {3}\S+ +\d+\.\d GiB {2}(partly )?on the (GPU|CPU)/);
     expect((await load()).config.gateway.port).toBe(11_435);
-    await writeFile(join(folder, 'ollamesh.config.ts'), `${text}// mine\n`);
-    expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 1, stderr: expect.stringContaining('--force') });
+    for (const mine of [text, `${text}// mine\n`]) {
+      await writeFile(join(folder, 'ollamesh.config.ts'), mine);
+      expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 0, stdout: 'ollamesh.config.ts is here already and stays as it is. To write it anew: ollamesh init --force\n' });
+      expect(await readFile(join(folder, 'ollamesh.config.ts'), 'utf8')).toBe(mine);
+    }
     expect(await ollamesh(['init', '--force'], { cwd: folder })).toMatchObject({ code: 0 });
     expect(await readFile(join(folder, 'ollamesh.config.ts'), 'utf8')).not.toContain('// mine');
   }, 60_000);
 
   it('another config file of the folder is left alone', async () => {
     await writeFile(join(folder, 'ollamesh.config.json'), '{}');
+    expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 0, stdout: 'ollamesh.config.json is here already and stays as it is.\n' });
     expect(await ollamesh(['init', '--force'], { cwd: folder })).toMatchObject({ code: 1, stderr: expect.stringContaining('ollamesh.config.json') });
   });
 
