@@ -1,11 +1,12 @@
 /** The examples as they are in the repository, in a folder of their own with the package as it would be installed: each gets an answer. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CHROMIUM, launchChromium, openPage } from '../browser/chromium.js';
 import { freePort } from '../support/free-port.js';
 import { ask, openSse } from '../support/http-client.js';
+import { installPackage } from '../support/installed-package.js';
 import { temporaryFolder } from '../support/mesh-process.js';
 import { readRunFile } from '../../apps/cli/run-file.js';
 import { CLI, ROOT, ollamesh, runNode, untilSaid } from '../support/program.js';
@@ -17,18 +18,10 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   env = { OLLAMESH_DATA_DIR: join(folder, 'data'), OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded', OLLAMESH_BACKGROUND_GRACE_MS: '2000', NO_COLOR: '1' };
   cpSync(join(ROOT, 'examples'), folder, { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(install(folder), 'node_modules'));
+  symlinkSync(join(ROOT, 'node_modules'), join(installPackage(folder), 'node_modules'));
   symlinkSync(join(ROOT, 'node_modules', 'vite'), join(folder, 'node_modules', 'vite'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** Puts the package into a folder's node_modules. @returns where */
-function install(place: string): string {
-  const installed = join(place, 'node_modules', 'ollamesh');
-  mkdirSync(join(installed, 'apps', 'embedded-engine'), { recursive: true });
-  for (const name of ['package.json', 'LICENSE', 'dist/apps', 'dist/libs', 'services', 'apps/embedded-engine/models']) cpSync(join(ROOT, name), join(installed, name), { recursive: true });
-  return installed;
-}
 
 /** Vite's dev server of the example. */
 async function startVite(more: Record<string, string> = {}) {
@@ -112,7 +105,7 @@ describe('Next', () => {
   beforeAll(() => {
     place = mkdtempSync(join(ROOT, 'dist', 'example-'));
     cpSync(join(ROOT, 'examples', 'next'), join(place, 'next'), { recursive: true });
-    install(place);
+    installPackage(place);
   });
   afterAll(() => rm(place, { recursive: true, force: true }));
 
