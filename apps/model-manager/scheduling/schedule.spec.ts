@@ -188,6 +188,21 @@ describe(`turns (seed ${SEED})`, () => {
     expect(starts(schedule, 0).sort()).toEqual(['a', 'a', 'b']);
   });
 
+  it('switch: of several models in memory only the one that came first is drained; the others go on, and what waits is still known', () => {
+    const schedule = new Schedule<Request>({ ...limits, parallel: 1, maxResident: 2 });
+    const [older, younger] = [ticket('x', 'a', 0), ticket('x', 'b', 100)];
+    schedule.arrive(older);
+    expect(starts(schedule, 50)).toEqual(['a']);
+    schedule.arrive(younger);
+    expect(starts(schedule, 100)).toEqual(['b']);
+    const waiting = ticket('z', 'c', 200);
+    schedule.arrive(waiting);
+    for (const model of ['a', 'b']) schedule.arrive(ticket('y', model, 300));
+    for (const done of [older, younger]) schedule.finish(done, 6_000);
+    expect(starts(schedule, 6_000)).toEqual(['evict a', 'b']);
+    expect([schedule.waits(waiting), schedule.waits(older), schedule.waits(ticket('z', 'never asked for', 0))]).toEqual([true, false, false]);
+  });
+
   it('bound: the queue is full at its length, and for one client at half of it', () => {
     const schedule = new Schedule<Request>({ ...limits, queueLength: 4 });
     schedule.arrive(ticket('x', 'a', 0));
