@@ -1,5 +1,5 @@
 /** What README.md and docs/*.md say in code is true: each block runs against a real mesh, or is read by what reads it, or says why not. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -37,13 +37,14 @@ beforeAll(async () => {
   mkdirSync(join(folder, 'bin'));
   executable('ollamesh', `exec "${process.execPath}" "${CLI}" "$@"`);
   executable('npx', 'exec "$@"');
-  executable('curl', 'exec /usr/bin/curl -sS --fail-with-body "$@"');
+  const curl = execFileSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).trim();
+  executable('curl', `exec ${curl} -sS --fail-with-body "$@"`);
   for (const name of STAND_INS) executable(name, 'echo "$OLLAMESH_URL"');
   mesh = await startMesh();
 }, LIMIT_MS);
 afterAll(async () => {
   await mesh.stop();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   const count = (...kinds: Kind[]) => of(...kinds).length;
   process.stdout.write(
     `Snippets of the docs: ${count('shell', 'program', 'jest')} run, ${count('config', 'data', 'component', 'file')} checked, ${count('elsewhere')} run by other tests, ${count('output')} outputs; left out:\n${skipped.map((line) => `  ${line}\n`).join('')}`,
@@ -76,7 +77,7 @@ describe('shell', () => {
         for (const [key, example] of Object.entries(answer)) if (typeof example === 'string' && example !== '…') known.set(example, String(real[key]));
       }
     } finally {
-      if (data !== mesh.env) await ollamesh(['down'], { env: data });
+      if (data !== mesh.env) for (const which of [[], ['--isolated']]) await ollamesh(['down', ...which], { env: data, cwd });
     }
   }, LIMIT_MS);
 });
