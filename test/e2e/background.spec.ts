@@ -1,7 +1,8 @@
 /** One mesh per user in the background: commands find it, keep it while they live, and what an earlier one left behind fools nobody. */
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -10,6 +11,7 @@ import { type BackgroundFolder, backgroundFolder, gone } from '../support/backgr
 import { ask } from '../support/http-client.js';
 import { HAS_PROC, descendantsOf, engineBelow, isAlive } from '../support/process-table.js';
 import { CLI, type Program, ollamesh, runNode, untilSaid } from '../support/program.js';
+import { until } from '../support/until.js';
 
 const TELL = 'console.log(`at ${process.env.OLLAMESH_URL}.`);';
 const STAY = [process.execPath, '-e', `${TELL} setInterval(() => {}, 1000)`];
@@ -106,6 +108,46 @@ describe('background mesh', () => {
     await own.end('SIGTERM');
     await shared.end('SIGTERM');
   }, 90_000);
+});
+
+describe('dev, where no engine answers yet', () => {
+  /** Held open, and never answered: an engine that takes its time. */
+  async function silentEngine() {
+    const held = new Set<Socket>();
+    let answers = false;
+    const server = createHttpServer((_request, response) => void (answers && response.end('{"version":"0.9.9","models":[]}')));
+    server.on('connection', (socket) => held.add(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const close = () => {
+      server.close();
+      for (const socket of held) socket.destroy();
+    };
+    return { env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: url }, answer: () => (answers = true), [Symbol.dispose]: close };
+  }
+
+  it('the command starts at once, and is told beside it how it stands', async () => {
+    using engine = await silentEngine();
+    await using folder = await backgroundFolder(engine.env);
+    const command = dev(folder);
+    await urlSeen(command);
+    await until('it is told that none answers', () => command.stderr.includes('None answers yet'));
+    expect(command.stderr).not.toContain('It answers.');
+    engine.answer();
+    await until('it is told that one answers', () => command.stderr.includes('engine    It answers.'), 60_000);
+    await command.end('SIGTERM');
+  }, 120_000);
+
+  it('with --wait it starts after it', async () => {
+    using engine = await silentEngine();
+    await using folder = await backgroundFolder(engine.env);
+    const command = runNode([CLI, 'dev', '--wait', '--', ...STAY], { env: folder.env });
+    await until('the mesh listens', () => command.stderr.includes('gateway   listens'), 45_000);
+    expect(command.stdout).toBe('');
+    engine.answer();
+    await urlSeen(command);
+    await command.end('SIGTERM');
+  }, 120_000);
 });
 
 describe('a run file that is not true', () => {
