@@ -1,13 +1,11 @@
 /** A mesh for a dev server: found or started, with a key of its own where the gateway asks for one, and given back at the end. */
+import { type Client, createClient } from '#client';
 import { environment } from '#environment';
-import { GatewayProbe } from './gateway-probe.js';
-import { type FindOptions, leaseMesh } from './lease-mesh.js';
+import { type FindOptions, findOrLaunchMesh, isLetIn } from './find-mesh.js';
 import type { View } from './view/start-up-view.js';
 
 export interface BorrowedMesh {
-  readonly url: string;
-  /** Asks it as this user. */
-  readonly gateway: GatewayProbe;
+  readonly client: Client;
   /** What lets clients in; undefined where the gateway asks for nothing. */
   readonly key: string | undefined;
   /** Settles when the mesh has ended before it was given back. */
@@ -20,15 +18,16 @@ export interface BorrowedMesh {
  * @throws MeshError `unavailable` when there is no mesh and none can be started
  */
 export async function borrowMesh(options: FindOptions, view: View): Promise<BorrowedMesh> {
-  const { url, key, dataDir, lost, release } = await leaseMesh(options, view);
+  const { client, dataDir, lost, release } = await findOrLaunchMesh(options, view);
   try {
-    const isKeyNeeded = dataDir !== undefined && !(await new GatewayProbe(url).letsIn());
-    const lent = isKeyNeeded ? await (await import('./lent-key.js')).lendKey(dataDir, url) : undefined;
+    const isKeyNeeded = dataDir !== undefined && !(await isLetIn(createClient({ url: client.url })));
+    // Keys take the schemas, which no other dev server has to wait for.
+    const lent = isKeyNeeded ? await (await import('./lent-key.js')).lendKey(dataDir, client.url) : undefined;
     const giveBack = async () => {
       await lent?.forget();
       release();
     };
-    return { url, gateway: new GatewayProbe(url, key), key: lent?.key ?? (environment()['OLLAMESH_API_KEY'] || undefined), lost, giveBack };
+    return { client, key: lent?.key ?? (environment()['OLLAMESH_API_KEY'] || undefined), lost, giveBack };
   } catch (thrown) {
     release();
     throw thrown;

@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Bus, connectBus } from '#bus';
+import { createClient } from '#client';
 import type { ConfigLoaded } from '#config';
 import { type AppName, type Engine, EngineChanged, HardwareChanged, MeshError } from '#contracts';
 import { Logger, configFileOf, once, packageVersion } from '#runtime';
 import type { BusServer } from './bus-server.js';
-import { GatewayClient } from './gateway-client.js';
 import { startMesh } from './mesh.js';
 import { ControlServer } from './control/control-server.js';
 import { claimRun, removeRunFile, writeRunFile } from './run-file.js';
@@ -95,7 +95,7 @@ async function launchClaimed({ loaded: source, view, logFormat, graceMs, onEnd }
     });
     const ready = readiness.reached.then(async () => {
       await Promise.race([hardware, sleep(HARDWARE_PATIENCE_MS, undefined, { ref: false })]);
-      const models = await new GatewayClient(mesh.url, operatorToken).models();
+      const models = await createClient({ url: mesh.url, apiKey: operatorToken }).models.list();
       const model = config.models.default ?? config.models.required[0] ?? models[0]?.name;
       view.tell({ what: 'ready', url: mesh.url, models, model, afterMs: performance.now() });
     });

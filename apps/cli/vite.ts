@@ -2,8 +2,7 @@
 import type { Plugin, ProxyOptions } from 'vite';
 import { MeshError } from '#mesh-error';
 import { type BorrowedMesh, borrowMesh } from './borrowed-mesh.js';
-import { engineAnswering } from './gateway-probe.js';
-import type { FindOptions } from './lease-mesh.js';
+import { type FindOptions, engineAnswering } from './find-mesh.js';
 
 export interface OllameshPluginOptions extends Pick<FindOptions, 'url' | 'config' | 'isolated'> {
   /** Where the app finds the gateway, at the dev server's own origin; `/ollamesh` unless said. */
@@ -32,8 +31,8 @@ export function ollamesh({ path = '/ollamesh', ...options }: OllameshPluginOptio
         problem = MeshError.from(thrown).message;
         return env;
       }
-      const { url: target, key } = mesh;
-      const proxy: ProxyOptions = { target, changeOrigin: true, ws: true, rewrite: (url) => url.slice(path.length) || '/', ...(key !== undefined && { headers: { 'x-api-key': key } }) };
+      const { client, key } = mesh;
+      const proxy: ProxyOptions = { target: client.url, changeOrigin: true, ws: true, rewrite: (url) => url.slice(path.length) || '/', ...(key !== undefined && { headers: { 'x-api-key': key } }) };
       return { ...env, server: { proxy: { [`^${path}(?:/|$)`]: proxy } } };
     },
     configureServer({ config: { logger } }) {
@@ -43,8 +42,8 @@ export function ollamesh({ path = '/ollamesh', ...options }: OllameshPluginOptio
         return;
       }
       const borrowed = mesh;
-      say(`${path} leads to the mesh at ${borrowed.url}/`);
-      engineAnswering(borrowed.gateway, ENGINE_PATIENCE_MS).then(
+      say(`${path} leads to the mesh at ${borrowed.client.url}/`);
+      engineAnswering(borrowed.client, ENGINE_PATIENCE_MS).then(
         () => mesh === borrowed && say('an engine answers'),
         (thrown: unknown) => mesh === borrowed && logger.warn(`  ollamesh  ${MeshError.from(thrown).message}`, { timestamp: true }),
       );

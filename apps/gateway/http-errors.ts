@@ -6,6 +6,7 @@ import { MeshError } from '#contracts';
 import { Logger } from '#runtime';
 import { isOllamaPath, sendOllamaError } from './doors/ollama/errors.js';
 import { isOpenAiPath, sendOpenAiError } from './doors/openai/errors.js';
+import { tellTried } from './doors/route-headers.js';
 import { retryAfterMs, statusOf } from './error-table.js';
 import { knownCallerOf } from './guard/caller.js';
 import { loggedPath } from './guard/logged-path.js';
@@ -18,6 +19,7 @@ export function sendError({ path }: Request, response: Response, error: ApiError
     return;
   }
   if (error instanceof MeshError && error.code === 'unauthorized') response.setHeader('www-authenticate', 'Bearer realm="ollamesh"');
+  tellTried(response, error);
   if (isOllamaPath(path)) sendOllamaError(response, error);
   else if (isOpenAiPath(path)) sendOpenAiError(response, error);
   else sendOurs(response, MeshError.from(error));

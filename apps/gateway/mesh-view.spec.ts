@@ -1,6 +1,7 @@
 /** What the gateway knows of the nodes: who generates, what newcomers are told, and that it stays bounded. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Bus } from '#bus';
+import { Config, RoutingTable } from '#config';
 import { type Engine, EngineDescribe, type EngineStateName, HardwareWatched, RollCall } from '#contracts';
 import { TestBus, eventually } from '../../test/fakes/test-bus.js';
 import { type MeshNews, MeshView } from './mesh-view.js';
@@ -60,6 +61,20 @@ describe('mesh view', () => {
   ])('inference: when %s', (_when, states, node) => {
     for (const [name, state] of states) view.take(engine(name, state));
     expect(view.nodeFor()).toBe(node);
+  });
+
+  it.each([
+    ['an alias goes to a node that has the model of its own engine\'s target', 'best:latest', 'there'],
+    ['what is no engine\'s goes to any', 'far:latest', 'here'],
+    ['a provider\'s model too', 'acme:tiny', 'here'],
+    ['a model goes to a node that has it', 'tiny:latest', 'there'],
+  ])('names that stand for targets: %s', (_what, model, node) => {
+    const routing = { aliases: { best: ['acme:m', 'ollama:Tiny'], far: ['acme:m'] } };
+    view = new MeshView(here, new RoutingTable(Config.parse({ providers: { acme: { type: 'openai-compatible', url: 'http://a' } }, routing }), undefined));
+    const idle = { engine: 'ready', parallel: 1, running: 0, waiting: 0 } as const;
+    view.placement.take({ ...idle, node: 'here', models: [] });
+    view.placement.take({ ...idle, node: 'there', running: 1, models: [{ name: 'tiny:latest', state: 'on-disk', running: 0, waiting: 0 }] });
+    expect(view.nodeFor(model)).toBe(node);
   });
 
   it('inference: the last word of a node counts', () => {

@@ -1,8 +1,9 @@
 /** What the gateway knows of the nodes: the last word of each on its engine and hardware, and who wants to hear the next. */
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
+import { RoutingTable } from '#config';
 import { Placement } from '#placement';
-import { type Engine, EngineDescribe, HARDWARE_LEASE_MS, type Hardware, HardwareDescribe, HardwareWatched, type PullProgress, RollCall, modelKey } from '#contracts';
+import { type Engine, EngineDescribe, HARDWARE_LEASE_MS, type Hardware, HardwareDescribe, HardwareWatched, OWN_PROVIDER, type PullProgress, RollCall, modelKey, normaliseModelName } from '#contracts';
 
 export type MeshNews =
   | { readonly event: 'engine'; readonly data: Engine }
@@ -18,6 +19,7 @@ export class MeshView implements OnApplicationBootstrap {
   /** What each node has and how busy it is. */
   readonly placement: Placement;
   readonly #bus: Bus;
+  readonly #routing: RoutingTable | undefined;
   readonly #engines = new Map<string, Engine>();
   readonly #hardware = new Map<string, Hardware>();
   readonly #overhearing = new Set<(news: MeshNews) => void>();
@@ -27,8 +29,9 @@ export class MeshView implements OnApplicationBootstrap {
   readonly #listeners = new Set<(news: MeshNews) => void>();
   #lease: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus) {
+  constructor(bus: Bus, @Optional() routing?: RoutingTable) {
     this.#bus = bus;
+    this.#routing = routing;
     this.placement = new Placement(bus.node);
   }
 
@@ -103,13 +106,21 @@ export class MeshView implements OnApplicationBootstrap {
     this.#lease = setInterval(renew, HARDWARE_LEASE_MS / 2).unref();
   }
 
+  /** The model by which a request for `model` is placed: of an alias the one that nodes may have; undefined where any node will do. */
+  placedBy(model: string | undefined): string | undefined {
+    const targets = this.#routing?.targetsOf(model);
+    if (!targets) return model;
+    const own = targets.find((target) => target.provider === OWN_PROVIDER && target.model !== undefined)?.model;
+    return own && normaliseModelName(own);
+  }
+
   /**
    * The node for a request about `model`, or for any: what its nodes say of themselves decides. Until one has said something, this
    * node if its engine is ready, else the first whose engine is, else this one.
    * @param tried nodes that are out of question, unless no other is known
    */
   nodeFor(model?: string, tried?: ReadonlySet<string>): string {
-    const chosen = this.placement.choose(model, tried);
+    const chosen = this.placement.choose(this.placedBy(model), tried);
     if (chosen) return chosen.node;
     if (this.#engines.get(this.#bus.node)?.state === 'ready') return this.#bus.node;
     for (const [node, { state }] of this.#engines) if (state === 'ready') return node;

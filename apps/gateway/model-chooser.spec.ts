@@ -4,6 +4,7 @@ import { FakeProducer } from '../../test/fakes/fake-producer.js';
 import { openGateway } from '../../test/fakes/fake-gateway.js';
 import { TestBus } from '../../test/fakes/test-bus.js';
 import type { Bus } from '#bus';
+import { Config, RoutingTable } from '#config';
 import { planFor } from '#hardware';
 import { HardwareDescribe, type Model, ModelsList, type RecommendedModel } from '#contracts';
 import { MeshView } from './mesh-view.js';
@@ -24,7 +25,7 @@ beforeEach(async () => {
   await manager.flush();
   bus = await net.connect('gateway');
   const mesh = new MeshView(bus);
-  chooser = new ModelChooser(mesh, new ModelsOfNodes(bus, mesh));
+  chooser = new ModelChooser(mesh, new ModelsOfNodes(bus, mesh), new RoutingTable(Config.parse({}), undefined));
 });
 afterEach(() => net.close());
 

@@ -1,5 +1,6 @@
 /** Which model suits a task here: recommended to whoever asks, and chosen for a request that leaves it to the mesh. libs/model-fit knows what suits. */
 import { Injectable } from '@nestjs/common';
+import { RoutingTable } from '#config';
 import { type EngineGeneration, type Hardware, MeshError, type Model, type ModelChoice, type ModelPriority, type ModelTask, type RecommendedModel, type Recommendations, readWish } from '#contracts';
 import { type Machine, modelsFor, ranked } from '#model-fit';
 import { MeshView } from './mesh-view.js';
@@ -25,11 +26,13 @@ export interface Chosen {
 export class ModelChooser {
   readonly #mesh: MeshView;
   readonly #inventory: ModelsOfNodes;
+  readonly #routing: RoutingTable;
   #listed: { readonly at: number; readonly models: Promise<Model[]> } | undefined;
 
-  constructor(mesh: MeshView, inventory: ModelsOfNodes) {
+  constructor(mesh: MeshView, inventory: ModelsOfNodes, routing: RoutingTable) {
     this.#mesh = mesh;
     this.#inventory = inventory;
+    this.#routing = routing;
   }
 
   /**
@@ -60,13 +63,13 @@ export class ModelChooser {
   }
 
   /**
-   * The model of a request: that which it names, or, for `auto` and `task:…`, the best here.
+   * The model of a request: that which it names, or, for `auto` and `task:…`, the best here; where the configuration routes `auto`, that holds.
    * @param generation what `auto` reads the task from; vectors if not set
    * @throws MeshError `model_not_found` where nothing here does that task, with what to pull; `invalid_request` for a task that there is not
    */
   async settle(asked: string | undefined, generation?: EngineGeneration): Promise<Chosen> {
     const wish = readWish(asked);
-    if (wish === undefined || asked === undefined) return { model: asked };
+    if (wish === undefined || asked === undefined || this.#routing.targetsOf(asked)) return { model: asked };
     if ('problem' in wish) throw new MeshError('invalid_request', `Invalid request: model: ${wish.problem}.`, { details: { issues: [{ field: 'model', reason: wish.problem }] } });
     const task = wish.task === 'auto' ? taskOf(generation) : wish.task;
     const machines = await this.#machines(generation?.tools !== undefined);

@@ -43,7 +43,7 @@ describe('usage', () => {
     await eventually(() => told.length === 1);
     await ended({ prompt_eval_count: 1, eval_count: 1 });
     await eventually(() => told.length === 2);
-    expect(told[0]).toEqual({ streamId: id, kind: 'generation', model: 'tiny:latest', node: 'local', promptTokens: 5, answerTokens: 3, totalMs: 2, loadMs: 1, costUsd: 0 });
+    expect(told[0]).toEqual({ streamId: id, kind: 'generation', model: 'tiny:latest', provider: 'ollama', node: 'local', promptTokens: 5, answerTokens: 3, totalMs: 2, loadMs: 1, costUsd: 0 });
     expect(usage.totals().models).toEqual([{ model: 'tiny:latest', requests: 2, promptTokens: 6, answerTokens: 4, totalMs: 2, loadMs: 1, costUsd: 0 }]);
   });
 

@@ -1,8 +1,9 @@
-/** What requests to this gateway took: each told on the bus when it ends, and summed per model and per key. */
+/** What requests to this gateway took: each told on the bus when it ends, and summed per model, provider and key. */
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
 import { type Counters, InferenceUsed, type Usage as Used, type UsageTotals } from '#contracts';
 import { Relays } from './relay/relays.js';
+import { answeringModel, providerOf } from './route-text.js';
 
 /** Models and keys counted; what goes beyond is counted as one. */
 const MAX_COUNTED = 1_000;
@@ -17,6 +18,7 @@ export class Usage implements OnApplicationBootstrap {
   readonly #relays: Relays;
   readonly #since = new Date().toISOString();
   readonly #models: Totals = new Map();
+  readonly #providers: Totals = new Map();
   readonly #keys: Totals = new Map();
 
   constructor(bus: Bus, relays: Relays) {
@@ -25,16 +27,18 @@ export class Usage implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    this.#relays.onEnded(({ id, model, node, keyId, ending }) => {
+    this.#relays.onEnded((relay) => {
+      const { id, node, keyId, ending } = relay;
       if (node === undefined) return; // Asked of another gateway, which counts it.
       const counters = ending?.kind === 'done' ? ending.counters : {};
-      this.add({ streamId: id, kind: 'generation', model, node, ...(keyId !== undefined && { keyId }), ...amountsOf(counters) });
+      this.add({ streamId: id, kind: 'generation', model: answeringModel(relay), provider: providerOf(relay), node, ...(keyId !== undefined && { keyId }), ...amountsOf(counters) });
     });
   }
 
   /** Counts what a request took, and tells it. */
   add(used: Used): void {
     count(this.#models, used.model, used);
+    count(this.#providers, used.provider, used);
     if (used.keyId !== undefined) count(this.#keys, used.keyId, used);
     this.#bus.publish(InferenceUsed, used);
   }
@@ -42,7 +46,12 @@ export class Usage implements OnApplicationBootstrap {
   /** @param ofKey whose key is told of, beside the models; every one if not set */
   totals(ofKey?: { readonly keyId: string | undefined }): UsageTotals {
     const keys = [...this.#keys].filter(([keyId]) => ofKey === undefined || keyId === ofKey.keyId);
-    return { since: this.#since, models: [...this.#models].map(([model, amounts]) => ({ model, ...amounts })), keys: keys.map(([keyId, amounts]) => ({ keyId, ...amounts })) };
+    return {
+      since: this.#since,
+      models: [...this.#models].map(([model, amounts]) => ({ model, ...amounts })),
+      providers: [...this.#providers].map(([provider, amounts]) => ({ provider, ...amounts })),
+      keys: keys.map(([keyId, amounts]) => ({ keyId, ...amounts })),
+    };
   }
 }
 
@@ -59,6 +68,6 @@ function count(totals: Totals, name: string, { promptTokens, answerTokens, total
   });
 }
 
-function amountsOf({ prompt_eval_count: promptTokens = 0, eval_count: answerTokens = 0, total_duration: total = 0, load_duration: load = 0 }: Counters): Amounts {
-  return { promptTokens, answerTokens, totalMs: total / 1e6, loadMs: load / 1e6, costUsd: 0 };
+function amountsOf({ prompt_eval_count: promptTokens = 0, eval_count: answerTokens = 0, total_duration: total = 0, load_duration: load = 0, cost_usd: costUsd = 0 }: Counters): Amounts {
+  return { promptTokens, answerTokens, totalMs: total / 1e6, loadMs: load / 1e6, costUsd };
 }

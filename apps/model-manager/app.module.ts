@@ -4,12 +4,10 @@ import { Bus } from '#bus';
 import type { LoadedConfig } from '#config';
 import { CONFIG, Logger, packageVersion } from '#runtime';
 import { Announcer } from './announcer.js';
-import { Answers } from './answers.js';
 import { BenchmarkStore } from './benchmark-store.js';
 import { BenchmarksController } from './benchmarks.controller.js';
 import { BENCHMARK_STORE, Benchmarks } from './benchmarks.js';
 import { Catalogue } from './catalogue.js';
-import { Embeddings } from './embeddings.js';
 import { EngineExchanges } from './engine-exchanges.js';
 import { EngineExchangesController } from './engine-exchanges.controller.js';
 import { EngineLink } from './engine-link.js';
@@ -18,6 +16,7 @@ import { NodesController } from './nodes.controller.js';
 import { Peers } from './peers.js';
 import { Producers } from './producers.js';
 import { USUAL_PATIENCE } from './pull-policy.js';
+import { OllamaProvider } from './providers/ollama-provider.js';
 import { Routes } from './providers/routes.js';
 import { PullWishes } from './pull-wishes.js';
 import { PULL_SETUP, type PullSetup, Pulls } from './pulls.js';
@@ -42,5 +41,5 @@ const BENCHMARKS = {
   useFactory: ({ node }: Bus, { dataDir }: LoadedConfig, log: Logger) => new BenchmarkStore(dataDir, node, (message) => log.warn(message)),
 };
 
-@Module({ controllers: [ModelManagerController, ResidencyController, EngineExchangesController, NodesController, BenchmarksController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, Routes, Answers, Producers, Announcer, BENCHMARKS, Benchmarks, Embeddings, EngineExchanges] })
+@Module({ controllers: [ModelManagerController, ResidencyController, EngineExchangesController, NodesController, BenchmarksController], providers: [EngineLink, Residency, Turns, Catalogue, PULLS, Pulls, Peers, OllamaProvider, Routes, Producers, Announcer, BENCHMARKS, Benchmarks, EngineExchanges] })
 export class ModelManagerModule {}

@@ -44,6 +44,12 @@ export class Catalogue {
     return this.#names;
   }
 
+  /** The model of a request that names none, as far as it is known. */
+  get defaultModel(): string | undefined {
+    const { default: configured, required } = this.#config.models;
+    return configured ?? required[0] ?? this.#names[0];
+  }
+
   /** Asks the engine again where what is remembered is too old; while it is away that stays. */
   async keepKnown(): Promise<void> {
     if (!this.#engine.available || performance.now() - this.#readAt <= NAMES_TTL_MS) return;
@@ -64,7 +70,7 @@ export class Catalogue {
   async resolve(asked: string | undefined): Promise<string> {
     // While the engine is away (it may be restarting) what it had counts: the request waits for it in the queue.
     if (performance.now() - this.#readAt > NAMES_TTL_MS) await this.#refresh().catch((thrown: unknown) => this.#names.length > 0 || Promise.reject(thrown));
-    const wanted = asked ?? this.#config.models.default ?? this.#config.models.required[0] ?? this.#names[0];
+    const wanted = asked ?? this.defaultModel;
     const known = this.#find(wanted);
     if (known !== undefined) return known;
     await this.#refresh();

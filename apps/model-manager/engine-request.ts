@@ -1,23 +1,21 @@
-/** Translates a generation into the body of Ollama's /api/chat or /api/generate. Pure. */
+/** Translates a generation into the bodies of Ollama's /api/chat and /api/generate. Pure. */
 import type { EngineGeneration } from '#contracts';
 
-export type EngineRequest = { readonly path: 'chat' | 'generate'; readonly body: Record<string, unknown> };
+export type EngineBody = Readonly<Record<string, unknown>>;
 
-export function engineRequest(model: string, generation: EngineGeneration): EngineRequest {
-  const { messages, prompt, images, suffix, raw, template, context, system, options, think, format, tools, keepAlive, logprobs, topLogprobs, truncate } = generation;
-  const shared = {
-    model,
-    ...given({ options, think, format, keep_alive: keepAlive, logprobs, top_logprobs: topLogprobs, truncate }),
-  };
-  if (messages === undefined) {
-    const told = context !== undefined && context.length > 0 ? context : undefined;
-    return { path: 'generate', body: { ...shared, prompt: prompt ?? '', ...given({ system, images, suffix, raw, template, context: told }) } };
-  }
+export function chatBody(model: string, generation: EngineGeneration): EngineBody {
+  const { messages = [], system, tools } = generation;
   const spoken = messages.map(engineMessage);
-  return {
-    path: 'chat',
-    body: { ...shared, messages: system === undefined ? spoken : [{ role: 'system', content: system }, ...spoken], ...given({ tools }) },
-  };
+  return { ...sharedOf(model, generation), messages: system === undefined ? spoken : [{ role: 'system', content: system }, ...spoken], ...given({ tools }) };
+}
+
+export function generateBody(model: string, generation: EngineGeneration): EngineBody {
+  const { prompt = '', images, suffix, raw, template, context = [], system } = generation;
+  return { ...sharedOf(model, generation), prompt, ...given({ system, images, suffix, raw, template, context: context.length > 0 ? context : undefined }) };
+}
+
+function sharedOf(model: string, { options, think, format, keepAlive, logprobs, topLogprobs, truncate }: EngineGeneration): EngineBody {
+  return { model, ...given({ options, think, format, keep_alive: keepAlive, logprobs, top_logprobs: topLogprobs, truncate }) };
 }
 
 function engineMessage({ role, content, images, thinking, toolCalls, toolName, toolCallId }: NonNullable<EngineGeneration['messages']>[number]): Record<string, unknown> {

@@ -2,7 +2,7 @@
 import type { Frame } from '#contracts';
 import type { InferenceLine } from '#ollama';
 
-type Unnumbered<F> = F extends Frame ? Omit<F, 'epoch' | 'seq'> : never;
+type Unnumbered<F> = F extends Frame ? Omit<F, 'epoch' | 'seq' | 'route'> : never;
 export type FrameContent = Unnumbered<Frame>;
 
 /**
@@ -27,9 +27,9 @@ export function framesOfLine(line: InferenceLine, tellsContext = false): FrameCo
   return frames.length > 0 ? frames : [{ kind: 'token', text: '' }];
 }
 
-function countersOf({ total_duration, load_duration, prompt_eval_count, prompt_eval_duration, eval_count, eval_duration }: InferenceLine) {
+function countersOf({ total_duration, load_duration, prompt_eval_count, prompt_eval_duration, eval_count, eval_duration, cost_usd }: InferenceLine) {
   return Object.fromEntries(
-    Object.entries({ total_duration, load_duration, prompt_eval_count, prompt_eval_duration, eval_count, eval_duration }).filter(
+    Object.entries({ total_duration, load_duration, prompt_eval_count, prompt_eval_duration, eval_count, eval_duration, cost_usd }).filter(
       ([, value]) => value !== undefined,
     ),
   );

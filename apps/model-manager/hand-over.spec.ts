@@ -21,10 +21,11 @@ let frames: Frame[];
 beforeEach(async () => {
   [net, frames] = [await TestBus.start(), []];
   engines = [await FakeOllama.start(), await FakeOllama.start()];
-  nodes = await Promise.all(engines.map((engine, index) => modelManagerParts(net, engine, { node: `n${index + 1}` })));
+  const routing = { aliases: { best: ['ollama:tiny', 'ollama:spare'] } };
+  nodes = await Promise.all(engines.map((engine, index) => modelManagerParts(net, engine, { node: `n${index + 1}`, ...(index === 0 && { routing }) })));
   const [first, second] = nodes as [(typeof nodes)[number], (typeof nodes)[number]];
-  second.bus.serve(InferenceStart, ({ streamId, epoch, ownerTokenHash, model, generation, client, retried }) =>
-    second.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { client, retried }));
+  second.bus.serve(InferenceStart, ({ streamId, epoch, ownerTokenHash, model, generation, ...options }) =>
+    second.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, options));
   await second.catalogue.list();
   first.peers.take({ ...second.announcer.status, engine: 'ready' });
   for (const { producers } of nodes) producers.onApplicationBootstrap();
@@ -38,7 +39,7 @@ afterEach(async () => {
   await Promise.all(engines.map((engine) => engine.close()));
 });
 
-const start = () => nodes[0]!.producers.start(STREAM, 'tiny:latest', { prompt: 'x' });
+const start = (model = 'tiny:latest') => nodes[0]!.producers.start(STREAM, model, { prompt: 'x' });
 const ended = () => eventually(() => ['done', 'error'].includes(frames.at(-1)?.kind ?? ''));
 
 describe('hand-over', () => {
@@ -63,6 +64,23 @@ describe('hand-over', () => {
     await ended();
     expect(frames.at(-1)).toMatchObject({ epoch: 2, kind: 'error', error: { code: 'engine_error', message: 'llama runner process has terminated' } });
     expect(engines.map((engine) => engine.seen('/api/generate').length)).toEqual([1, 1]);
+  });
+
+  it('of an alias: the other node has what is left of its targets, and tells the whole path', async () => {
+    engines[0]!.on('/api/generate', FAILS);
+    engines[1]!.models.push('spare:latest');
+    engines[1]!.on('/api/generate', ({ model }) => (model === 'tiny:latest' ? FAILS : { lines: [word('spare'), LAST_LINE] }));
+    await start('best:latest');
+    await ended();
+    const log = new StreamLog();
+    for (const frame of frames) log.apply(frame);
+    const reason = 'llama runner process has terminated';
+    expect([log.head.epoch, log.parts]).toEqual([2, [{ kind: 'text', text: 'spare' }]]);
+    expect(log.route).toEqual({
+      provider: 'ollama',
+      model: 'spare:latest',
+      tried: [{ target: 'ollama:tiny', code: 'engine_error', reason: `At node "n1": ${reason}` }, { target: 'ollama:tiny', code: 'engine_error', reason }],
+    });
   });
 
   it('never after the first word, and not for what is the request’s own fault', async () => {

@@ -2,14 +2,15 @@
 import { Controller } from '@nestjs/common';
 import { Handle, On, type ServeContext } from '#bus';
 import {
-  type Engine, EngineChanged, InferenceEmbed, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, StreamsWatched,
+  type Engine, EngineChanged, InferenceEmbed, InferenceStart, ModelsDelete, ModelsList, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ProvidersList, StreamsWatched,
 } from '#contracts';
+import { readTarget } from '#config';
 import type { z } from 'zod';
 import { Benchmarks } from './benchmarks.js';
 import { Catalogue } from './catalogue.js';
-import { Embeddings } from './embeddings.js';
 import { EngineLink } from './engine-link.js';
 import { Producers } from './producers.js';
+import { Routes } from './providers/routes.js';
 import { Pulls } from './pulls.js';
 
 @Controller()
@@ -20,7 +21,7 @@ export class ModelManagerController {
     private readonly pulls: Pulls,
     private readonly producers: Producers,
     private readonly benchmarks: Benchmarks,
-    private readonly embeddings: Embeddings,
+    private readonly routes: Routes,
   ) {}
 
   @On(EngineChanged, { from: 'own' })
@@ -74,13 +75,18 @@ export class ModelManagerController {
   }
 
   @Handle(InferenceStart)
-  start({ streamId, epoch, ownerTokenHash, model, generation, cancelUnwatchedMs, client, retried }: z.output<typeof InferenceStart.request>) {
-    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { cancelUnwatchedMs, client, retried });
+  start({ streamId, epoch, ownerTokenHash, model, generation, ...options }: z.output<typeof InferenceStart.request>, { traceparent }: ServeContext) {
+    return this.producers.start({ id: streamId, epoch, ownerTokenHash }, model, generation, { ...options, traceparent });
   }
 
   @Handle(InferenceEmbed)
-  embed(request: z.output<typeof InferenceEmbed.request>, { signal }: ServeContext) {
-    return this.embeddings.embed(request, signal);
+  embed({ model, target, client = 'anyone', ...request }: z.output<typeof InferenceEmbed.request>, { signal, traceparent }: ServeContext) {
+    return this.routes.embed(target === undefined ? this.routes.targetsOf(model) : [readTarget(target)], model, request, { signal, client, traceparent });
+  }
+
+  @Handle(ProvidersList)
+  async providers(_request: object, { signal }: ServeContext) {
+    return { providers: await this.routes.list(signal) };
   }
 
   @On(StreamsWatched)

@@ -23,13 +23,13 @@ export class Peers {
   }
 
   /**
-   * Gives a stream to another node that has its model, as its next epoch.
+   * Gives a stream to another node that has `model`, as its next epoch.
    * @returns false where there is none, or it would not
    */
-  async handOver(request: z.input<typeof InferenceStart.request> & { model: string }): Promise<boolean> {
+  async handOver(request: z.input<typeof InferenceStart.request>, model: string): Promise<boolean> {
     const tried = new Set([this.#bus.node]);
     while (tried.size <= MAX_ASKED) {
-      const choice = this.#placement.choose(request.model, tried);
+      const choice = this.#placement.choose(model, tried);
       if (!choice || choice.reason === 'could pull it' || choice.reason === 'its engine is coming') return false;
       tried.add(choice.node);
       try {

@@ -4,12 +4,10 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import { type Bus, type Subscription } from '#bus';
-import { type Frame, type Head, MeshError, StreamCancel, StreamFrames, StreamReplay } from '#contracts';
+import { type Frame, type Head, MeshError, type Route, StreamCancel, StreamFrames, StreamReplay, type StreamStatus } from '#contracts';
 import type { InferenceLine } from '#ollama';
 import { type FrameContent, framesOfLine } from './frames-of-line.js';
 
-/** A first token later than this is announced by a `loading` frame. */
-const LOADING_AFTER_MS = 200;
 /**
  * Frames closer together than this travel in one message, in milliseconds; a frame that comes later goes at once. When a
  * message has carried so many frames, the answer is faster than any eye: then twenty-five messages a second, as in a film, are enough. Lines that
@@ -55,6 +53,8 @@ export class StreamProducer {
   #stopWith: FrameContent | undefined;
   #ended = false;
   #handedOver = false;
+  /** Not told yet. */
+  #route: Route | undefined;
 
   constructor(bus: Bus, identity: StreamIdentity, isWatchedElsewhere: WatchedElsewhere = () => false) {
     this.#bus = bus;
@@ -83,9 +83,6 @@ export class StreamProducer {
 
   /** Publishes what `lines` yields; settles, never rejects, when the terminal frame is out. */
   async run(answer: (signal: AbortSignal) => AsyncIterable<InferenceLine[]>, tellsContext = false): Promise<void> {
-    const loading = setTimeout(() => {
-      if (this.#frames.length === 0) this.#publish({ kind: 'loading', model: this.#identity.model });
-    }, LOADING_AFTER_MS);
     try {
       for await (const lines of answer(this.#abort.signal)) {
         for (const line of lines) for (const content of framesOfLine(line, tellsContext)) this.#take(content);
@@ -95,13 +92,16 @@ export class StreamProducer {
       throw new MeshError('engine_eof', 'The engine ended the answer without finishing it.');
     } catch (thrown) {
       this.#publish(this.#stopWith ?? { kind: 'error', error: MeshError.from(thrown).toJSON() });
-    } finally {
-      clearTimeout(loading);
     }
   }
 
+  /** Who answers, of several that could: told with the next frame. */
+  routed(route: Route): void {
+    this.#route = route;
+  }
+
   /** Tells what the stream waits for, before the engine has answered anything. */
-  announce(content: Extract<FrameContent, { kind: 'queued' | 'loading' }>): void {
+  announce(content: StreamStatus): void {
     this.#publish(content);
   }
 
@@ -144,10 +144,11 @@ export class StreamProducer {
   /** Makes the next frame; it waits until the whole of what the engine wrote together is numbered. */
   #number(content: FrameContent): void {
     if (this.#ended) return;
-    const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...content };
+    const frame: Frame = { epoch: this.#identity.epoch, seq: this.#frames.length + 1, ...(this.#route && { route: this.#route }), ...content };
     const bytes = bytesOf(frame);
     if (bytes > this.#bus.maxPayloadBytes * MESSAGE_SHARE) throw tooLarge(bytes); // Before it is numbered: then it never was.
     this.#gatheredBytes += bytes;
+    this.#route = undefined;
     this.#frames.push(frame);
     this.#ended = frame.kind === 'done' || frame.kind === 'error';
     if (this.#gatheredBytes > (this.#bus.maxPayloadBytes * MESSAGE_SHARE) / 2) this.#send();
@@ -206,7 +207,7 @@ export class StreamProducer {
 
 /** At least the bytes of `frame` on the bus; exact for what is not small. */
 function bytesOf(frame: Frame): number {
-  const estimate = 'text' in frame ? FRAME_BYTES + CHARACTER_BYTES * frame.text.length : Infinity;
+  const estimate = 'text' in frame && !frame.route ? FRAME_BYTES + CHARACTER_BYTES * frame.text.length : Infinity;
   return estimate < 64 * 1024 ? estimate : Buffer.byteLength(JSON.stringify(frame));
 }
 

@@ -1,12 +1,12 @@
 /** Every stream this node produces or produced within the last minute, and the beat that says how far each is. */
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Bus } from '#bus';
-import { type EngineGeneration, type Head, MeshError, StreamBeat } from '#contracts';
-import { Answers, type Job } from './answers.js';
-import { Catalogue } from './catalogue.js';
-import { EngineLink } from './engine-link.js';
-import { engineRequest } from './engine-request.js';
-import { Routes } from './providers/routes.js';
+import { readTarget } from '#config';
+import { AUTO, type EngineGeneration, type FailedTarget, type Head, MeshError, StreamBeat } from '#contracts';
+import { isNodeFailure } from '#placement';
+import { Peers } from './peers.js';
+import { OllamaProvider } from './providers/ollama-provider.js';
+import { Routes, type RoutedAnswering } from './providers/routes.js';
 import { type StreamIdentity, StreamProducer } from './producer.js';
 import { Unwatched } from './unwatched.js';
 
@@ -23,14 +23,18 @@ export interface StartOptions {
   readonly client?: string | undefined;
   /** Another node failed at it already. */
   readonly retried?: boolean | undefined;
+  /** Where its answer may come from, in place of what its model stands for here, and what was tried elsewhere. */
+  readonly targets?: readonly string[] | undefined;
+  readonly tried?: readonly FailedTarget[] | undefined;
+  /** W3C trace context. */
+  readonly traceparent?: string | undefined;
 }
 
 @Injectable()
 export class Producers implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #bus: Bus;
-  readonly #engine: EngineLink;
-  readonly #catalogue: Catalogue;
-  readonly #answers: Answers;
+  readonly #own: OllamaProvider;
+  readonly #peers: Peers;
   readonly #routes: Routes;
   readonly #producers = new Map<string, StreamProducer>();
   readonly #runs = new Set<Promise<void>>();
@@ -38,11 +42,10 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
   readonly #unwatched = new Unwatched();
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, engine: EngineLink, catalogue: Catalogue, answers: Answers, routes: Routes) {
+  constructor(bus: Bus, own: OllamaProvider, peers: Peers, routes: Routes) {
     this.#bus = bus;
-    this.#engine = engine;
-    this.#catalogue = catalogue;
-    this.#answers = answers;
+    this.#own = own;
+    this.#peers = peers;
     this.#routes = routes;
   }
 
@@ -58,25 +61,24 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
    * Starts a generation, or lets it wait for its turn; its frames follow on the stream's subject.
    * @throws MeshError `model_not_found`, `engine_unavailable`, `too_many_requests`; nothing has begun then.
    */
-  async start(
-    stream: Omit<StreamIdentity, 'model'>,
-    asked: string | undefined,
-    generation: EngineGeneration,
-    { cancelUnwatchedMs, client = ANYONE, retried = false }: StartOptions = {},
-  ): Promise<{ model: string }> {
-    const targets = this.#routes.targetsOf(asked);
-    const model = targets === undefined || asked === undefined ? await this.#local(asked, client) : asked;
+  async start(stream: Omit<StreamIdentity, 'model'>, asked: string | undefined, generation: EngineGeneration, options: StartOptions = {}): Promise<{ model: string; targets?: string[] }> {
+    const { cancelUnwatchedMs, client = ANYONE, tried } = options;
+    const targets = options.targets?.map(readTarget) ?? this.#routes.targetsOf(asked);
+    const model = targets ? (asked ?? AUTO) : await this.#own.admit(asked, client);
     // After everything that waits: of two that ask at once the second is refused.
     if (this.#producers.has(stream.id)) throw new MeshError('invalid_request', 'A stream of this id exists.');
-    const job: Job = { ...stream, model, generation, client, cancelUnwatchedMs, retried };
     const producer = new StreamProducer(this.#bus, { ...stream, model }, (gateway) => this.#unwatched.isWatchedElsewhere(stream.id, gateway));
     this.#producers.set(producer.id, producer);
     if (cancelUnwatchedMs !== undefined) this.#unwatched.add(producer.id, cancelUnwatchedMs);
-    const answer = (of: string, signal: AbortSignal) => this.#answers.answer(producer, { ...job, model: of }, engineRequest(of, generation), signal);
-    const local = async function* (this: Producers, of: string, signal: AbortSignal) {
-      yield* answer(await this.#local(of, client), signal);
-    }.bind(this);
-    const lines = (signal: AbortSignal) => (targets ? this.#routes.answer(targets, generation, (of) => local(of, signal), signal) : answer(model, signal));
+    const answering = {
+      client,
+      traceparent: options.traceparent,
+      announce: (status) => producer.announce(status),
+      routed: (route) => producer.routed(route),
+      handOver: this.#handOver(producer, stream, model, generation, options),
+    } satisfies Omit<RoutedAnswering, 'signal'>;
+    const lines = (signal: AbortSignal) =>
+      targets ? this.#routes.answer({ targets, tried }, generation, { ...answering, signal }) : this.#routes.ownAnswer(model, generation, { ...answering, signal });
     const run = producer.run(lines, generation.context !== undefined).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);
@@ -84,15 +86,28 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
       else this.#expire(producer);
     });
     this.#runs.add(run);
-    return { model };
+    return { model, ...(targets && { targets: targets.map(({ name }) => name) }) };
   }
 
-  /** The model of this node's engine that `asked` means. @throws MeshError as `start` */
-  async #local(asked: string | undefined, client: string): Promise<string> {
-    await this.#engine.expect();
-    const model = await this.#catalogue.resolve(asked);
-    this.#answers.refuseIfFull(model, client);
-    return model;
+  /** What failed here before its first word is tried once elsewhere. */
+  #handOver(
+    producer: StreamProducer,
+    { id: streamId, ...stream }: Omit<StreamIdentity, 'model'>,
+    model: string,
+    generation: EngineGeneration,
+    { cancelUnwatchedMs, client = ANYONE, retried = false }: StartOptions,
+  ): RoutedAnswering['handOver'] {
+    return async (failing, error, left) => {
+      if (retried || !isNodeFailure(error)) return false;
+      const request = {
+        ...stream, streamId, model, generation, client, retried: true,
+        ...(cancelUnwatchedMs !== undefined && { cancelUnwatchedMs }),
+        ...(left && { targets: left.targets.map(({ name }) => name), tried: [...(left.tried ?? [])] }),
+      };
+      if (!(await this.#peers.handOver(request, failing))) return false;
+      producer.handOver();
+      return true;
+    };
   }
 
   /** A gateway has viewers of these streams. */

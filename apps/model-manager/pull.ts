@@ -181,6 +181,7 @@ export class Pull {
   }
 
   #note({ retrying, error }: { retrying: boolean; error: ErrorBody | undefined }): void {
+    if (this.#outcome) return; // Stopped meanwhile, for a reason of its own.
     this.#retrying = retrying;
     this.#error = error;
     this.#parts.changed(true);

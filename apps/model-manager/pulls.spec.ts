@@ -131,6 +131,23 @@ describe('pulls', () => {
     expect(engine.seen('/api/pull')).toHaveLength(2);
   });
 
+  it('cancel: while the registry is still asked, its reason stays', async () => {
+    let found = () => {};
+    let asked = false;
+    const lookup = () => {
+      asked = true;
+      return new Promise<undefined>((resolve) => (found = () => resolve(undefined)));
+    };
+    const slow = await modelManagerParts(net, engine, { pulls: { lookup }, node: 'other' });
+    await slow.pulls.pull('new:latest', 'always');
+    await eventually(() => asked);
+    slow.pulls.cancel('new:latest');
+    found();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(slow.pulls.status('new:latest')).toMatchObject({ status: 'failed', error: { code: 'cancelled' } });
+    await slow.close();
+  });
+
   it('size: what the registry says is the total from the start, and too much for the disk is refused before a byte', async () => {
     const announced = (totalBytes: number) => async () => ({ digest: `sha256:${'0'.repeat(64)}` as const, totalBytes, blobs: [{ digest: `sha256:${'1'.repeat(64)}` as const, size: totalBytes }] });
     const known = await modelManagerParts(net, engine, { pulls: { lookup: announced(10) }, node: 'other' });

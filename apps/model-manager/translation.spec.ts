@@ -1,7 +1,8 @@
 /** What goes to the engine and what comes back: requests under Ollama's names and lines as frames. */
 import { describe, expect, it } from '@jest/globals';
 import { COUNTERS, LAST_LINE } from '../../test/fakes/engine-words.js';
-import { engineRequest } from './engine-request.js';
+import { chatBody, generateBody } from './engine-request.js';
+import { chatCompletionBody } from './providers/openai-request.js';
 import { framesOfLine } from './frames-of-line.js';
 
 describe('frames of a line', () => {
@@ -40,29 +41,25 @@ describe('frames of a line', () => {
 
 describe('engine request', () => {
   it('a prompt goes to generate', () => {
-    expect(engineRequest('m', { prompt: 'hi', system: 's', think: 'low', keepAlive: 0 })).toEqual({
-      path: 'generate',
-      body: { model: 'm', prompt: 'hi', system: 's', think: 'low', keep_alive: 0 },
-    });
+    expect(generateBody('m', { prompt: 'hi', system: 's', think: 'low', keepAlive: 0 })).toEqual({ model: 'm', prompt: 'hi', system: 's', think: 'low', keep_alive: 0 });
   });
 
   it('everything that Ollama takes beside a prompt goes with it, an empty context does not', () => {
     const more = { suffix: 'x', raw: true, template: 't', images: ['aGk='], logprobs: true, topLogprobs: 2, truncate: false };
-    expect(engineRequest('m', { prompt: 'hi', context: [], ...more }).body).toEqual({
+    expect(generateBody('m', { prompt: 'hi', context: [], ...more })).toEqual({
       model: 'm', prompt: 'hi', suffix: 'x', raw: true, template: 't', images: ['aGk='], logprobs: true, top_logprobs: 2, truncate: false,
     });
-    expect(engineRequest('m', { prompt: 'hi', context: [1, 2] }).body).toEqual({ model: 'm', prompt: 'hi', context: [1, 2] });
+    expect(generateBody('m', { prompt: 'hi', context: [1, 2] })).toEqual({ model: 'm', prompt: 'hi', context: [1, 2] });
   });
 
   it('messages go to chat, the system first, tools and calls under Ollama’s names', () => {
-    const { path, body } = engineRequest('m', {
+    const body = chatBody('m', {
       system: 's',
       messages: [{ role: 'assistant', content: '', toolCalls: [{ name: 'f', arguments: { a: 1 }, id: 'x' }] }, { role: 'tool', content: '2', toolName: 'f' }],
       tools: [{ type: 'function' }],
       options: { temperature: 0 },
       format: 'json',
     });
-    expect(path).toBe('chat');
     expect(body).toEqual({
       model: 'm',
       options: { temperature: 0 },
@@ -74,5 +71,18 @@ describe('engine request', () => {
         { role: 'tool', content: '2', tool_name: 'f' },
       ],
     });
+  });
+});
+
+describe('request of a provider', () => {
+  const boundOf = (bound: number, name: 'max_tokens' | 'max_completion_tokens') => {
+    const { max_tokens, max_completion_tokens } = chatCompletionBody('m', { messages: [], options: { num_predict: bound } }, name);
+    return { max_tokens, max_completion_tokens };
+  };
+
+  it('the bound of an answer is called as it is called there, and left out where there is none', () => {
+    expect(boundOf(5, 'max_completion_tokens')).toEqual({ max_completion_tokens: 5 });
+    expect(boundOf(5, 'max_tokens')).toEqual({ max_tokens: 5 });
+    expect([boundOf(-1, 'max_tokens'), boundOf(-2, 'max_tokens')]).toEqual([{}, {}]);
   });
 });

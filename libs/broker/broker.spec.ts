@@ -118,7 +118,7 @@ describe('broker', () => {
       await broker.close();
       times.push(Date.now() - begin);
     }
-    // The best of five, as the machine may be busy; waiting for the grace to end would take 250 ms each time.
+    // The best of five, as the machine may be busy; waiting for the grace to end would take a second each time.
     expect(Math.min(...times)).toBeLessThan(200);
   });
 

@@ -12,7 +12,7 @@ import { createTcpLink } from './tcp-link.js';
 const PROTOCOL_VERSION = '2.9.10';
 const PROTOCOL_LEVEL = 1;
 /** How long `close` lets connections finish politely, in milliseconds. */
-const CLOSE_GRACE_MS = 250;
+const CLOSE_GRACE_MS = 1_000;
 
 export interface BrokerStats {
   /** Open now. */

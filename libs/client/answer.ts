@@ -2,9 +2,8 @@
 import type { Counters, Delta, Part, Snapshot, StreamStatus } from '#contracts';
 import { MeshError } from '#mesh-error';
 import { appendParts, textOf } from '#stream-parts';
-import { cancelled } from './http.js';
-import { type Reconnecting, type Resumed, persist } from './persist.js';
-import type { Retry } from './retry.js';
+import type { Connections, Reconnecting, Resumed } from './connections.js';
+import { cancelled } from './deadline.js';
 import type { StreamEvent, Transport } from './transport.js';
 
 /** `parts` are those of this event, `text` their text. A snapshot replaces what came before it, a delta continues it. */
@@ -30,7 +29,7 @@ export interface AnswerOptions {
   readonly model: string | undefined;
   readonly ownerToken: string | undefined;
   readonly transport: Transport;
-  readonly retry: Retry;
+  readonly connections: Connections;
   /** Ends the stream for everybody. */
   readonly cancel: () => Promise<void>;
   /** Aborted: an owner's stream is cancelled, one of others no longer watched. */
@@ -114,6 +113,11 @@ export class Answer implements AsyncIterable<AnswerEvent> {
     return this.#position;
   }
 
+  /** How it ended; undefined before, and where it failed. */
+  get end(): AnswerEnd | undefined {
+    return this.#end;
+  }
+
   /** Why it failed, or is no longer watched. */
   get error(): MeshError | undefined {
     return this.#error;
@@ -182,11 +186,11 @@ export class Answer implements AsyncIterable<AnswerEvent> {
   }
 
   async #run(): Promise<void> {
-    const { transport, retry } = this.#options;
+    const { transport, connections } = this.#options;
     const { signal } = this.#closing;
     const open = () => transport.watch(this.id, this.#position, signal);
     try {
-      for await (const event of persist(open, isTerminal, retry, signal)) {
+      for await (const event of connections.keep(open, isTerminal, signal)) {
         this.#take(event);
         this.#tell();
       }

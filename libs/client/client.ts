@@ -2,14 +2,15 @@
 import type { CacheMode, CacheStats, ChatMessage, CreateStream, CreatedStream, Engine, Hardware, PullProgress, StreamView } from '#contracts';
 import { MeshError } from '#mesh-error';
 import { Answer } from './answer.js';
-import { either } from './deadline.js';
-import { type CallOptions, Http, cancelled } from './http.js';
+import { Connections, type Opened, type Reconnecting, type Resumed } from './connections.js';
+import { cancelled, either } from './deadline.js';
+import { type CallOptions, Http } from './http.js';
 import { Models } from './models.js';
-import { type Reconnecting, type Resumed, persist } from './persist.js';
-import { DEFAULT_RETRY, type Retry, type RetryOptions } from './retry.js';
+import { DEFAULT_RETRY, type RetryOptions } from './retry.js';
+import { Services } from './services.js';
 import { Sessions } from './sessions.js';
 import { type Io, socketTransport } from './socket-transport.js';
-import { type Transport, sseTransport } from './transport.js';
+import { type Transport, known, sseTransport } from './transport.js';
 
 /** As `POST /streams` takes it. */
 export type GenerationRequest = CreateStream;
@@ -18,10 +19,10 @@ export interface ClientOptions {
   /** Base address of the gateway, such as `http://127.0.0.1:11435`; in a browser also a path, such as `/ollamesh`. */
   readonly url: string;
   /** Where the gateway asks for one. */
-  readonly apiKey?: string;
+  readonly apiKey?: string | undefined;
   /** In place of the platform's. */
-  readonly fetch?: typeof globalThis.fetch;
-  /** `io` of socket.io-client: streams are watched over one WebSocket, instead of an HTTP response each. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** `io` of socket.io-client: streams and sessions come over one WebSocket, instead of an HTTP response each. */
   readonly transport?: Io;
   /** When and how often a lost connection is taken up again. */
   readonly retry?: RetryOptions;
@@ -59,18 +60,36 @@ export class Client {
   readonly url: string;
   readonly models: Models;
   readonly sessions: Sessions;
+  readonly services: Services;
   readonly #http: Http;
-  readonly #retry: Retry;
+  readonly #connections: Connections;
   readonly #transport: Transport;
   readonly #closing = new AbortController();
 
   constructor({ url, apiKey, fetch = (...request) => globalThis.fetch(...request), transport, retry }: ClientOptions) {
     this.url = url.replace(/\/+$/, '');
-    this.#retry = { ...DEFAULT_RETRY, ...retry };
+    this.#connections = new Connections({ ...DEFAULT_RETRY, ...retry });
     this.#http = new Http(this.url, apiKey, fetch);
     this.#transport = transport ? socketTransport(transport, this.url, apiKey) : sseTransport(this.#http);
-    this.models = new Models(this.#http, this.#retry, this.#closing.signal);
-    this.sessions = new Sessions({ http: this.#http, retry: this.#retry, closed: this.#closing.signal, watch: (id, options) => this.watch(id, options) });
+    this.models = new Models(this.#http, this.#connections, this.#closing.signal);
+    this.sessions = new Sessions({
+      http: this.#http,
+      transport: this.#transport,
+      connections: this.#connections,
+      closed: this.#closing.signal,
+      watch: (id, options) => this.watch(id, options),
+    });
+    this.services = new Services(this.#http);
+  }
+
+  /** False while something that it watches (an answer, a session, a pull, the mesh) has lost its connection and waits to have it again. */
+  get connected(): boolean {
+    return this.#connections.connected;
+  }
+
+  /** Calls `listener` after each change of `connected`. @returns ends that */
+  subscribe(listener: () => void): () => void {
+    return this.#connections.subscribe(listener);
   }
 
   /** Answers a conversation. @throws MeshError as `generate` */
@@ -86,6 +105,7 @@ export class Client {
    */
   async generate(request: string | GenerationRequest, { signal, cache }: GenerateOptions = {}): Promise<Answer> {
     const ending = either(this.#closing.signal, signal);
+    const letGo = this.#transport.hold();
     const creating = this.#http.call<CreatedStream>('POST', '/streams', {
       body: typeof request === 'string' ? { prompt: request } : request,
       timeoutMs: CREATE_TIMEOUT_MS,
@@ -99,6 +119,7 @@ export class Client {
       if (ending.signal.aborted) void creating.then(({ id, ownerToken }) => this.cancel(id, ownerToken)).catch(() => undefined);
       throw thrown;
     } finally {
+      letGo();
       ending.forget();
     }
   }
@@ -125,7 +146,7 @@ export class Client {
   async *events({ signal }: CallOptions = {}): AsyncGenerator<MeshEvent> {
     const ending = either(this.#closing.signal, signal);
     try {
-      yield* persist(() => this.#news(ending.signal), () => false, this.#retry, ending.signal);
+      yield* this.#connections.keep(() => this.#news(ending.signal), () => false, ending.signal);
     } finally {
       ending.forget();
     }
@@ -170,10 +191,8 @@ export class Client {
     this.close();
   }
 
-  async *#news(signal: AbortSignal): AsyncGenerator<Exclude<MeshEvent, Reconnecting | Resumed>> {
-    for await (const { event, data } of this.#http.events('/events', { signal })) {
-      if (event !== undefined && MESH_EVENTS.includes(event)) yield { event, data: JSON.parse(data) } as Exclude<MeshEvent, Reconnecting | Resumed>;
-    }
+  #news(signal: AbortSignal): AsyncIterable<Exclude<MeshEvent, Reconnecting | Resumed> | Opened> {
+    return known(this.#http.events('/events', { signal }), MESH_EVENTS);
   }
 
   #answer(streamId: string, { model, ownerToken, signal }: { model: string | undefined; ownerToken: string | undefined; signal: AbortSignal | undefined }): Answer {
@@ -184,7 +203,7 @@ export class Client {
       signal,
       closed: this.#closing.signal,
       transport: this.#transport,
-      retry: this.#retry,
+      connections: this.#connections,
       cancel: () => this.cancel(streamId, ownerToken),
     });
   }

@@ -1,4 +1,5 @@
 /** Signals that end with the caller's or when nothing has come for too long, and waits that end with them; for browsers and Node alike. */
+import { MeshError } from '#mesh-error';
 
 export interface Deadline {
   readonly signal: AbortSignal;
@@ -59,4 +60,9 @@ export function either(closed: AbortSignal, signal: AbortSignal | undefined): { 
       signal?.removeEventListener('abort', abort);
     },
   };
+}
+
+/** Why an aborted signal ended something. */
+export function cancelled(signal: AbortSignal): MeshError {
+  return signal.reason instanceof MeshError ? signal.reason : new MeshError('cancelled', 'It was cancelled.', { cause: signal.reason });
 }

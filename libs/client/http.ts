@@ -2,7 +2,8 @@
 import { type EventSourceMessage, createParser } from 'eventsource-parser';
 import type { ErrorBody } from '#contracts';
 import { MeshError } from '#mesh-error';
-import { startDeadline } from './deadline.js';
+import { OPENED, type Opened } from './connections.js';
+import { cancelled, startDeadline } from './deadline.js';
 
 const CALL_TIMEOUT_MS = 15_000;
 /** A gateway sends a comment every 15 s: a connection that is silent for three of them is dead. */
@@ -55,7 +56,7 @@ export class Http {
   }
 
   /** The events of one connection, to its end. @throws MeshError as `call` */
-  async *events(path: string, request: Pick<Request, 'signal' | 'token'>): AsyncGenerator<EventSourceMessage> {
+  async *events(path: string, request: Pick<Request, 'signal' | 'token'>): AsyncGenerator<EventSourceMessage | Opened> {
     const deadline = startDeadline(request.signal, SILENCE_MS);
     let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
     try {
@@ -64,6 +65,7 @@ export class Http {
         headers: { accept: 'text/event-stream', ...this.#headers(request) },
       });
       if (!response.ok) throw errorOf(response.status, await response.text());
+      yield OPENED;
       reader = response.body?.getReader();
       const arrived: EventSourceMessage[] = [];
       const parser = createParser({ onEvent: (message) => arrived.push(message), maxBufferSize: MAX_EVENT_CHARACTERS });
@@ -95,10 +97,6 @@ export class Http {
     }
     return new MeshError('unavailable', `The gateway at ${this.url} does not answer.`, { cause: thrown });
   }
-}
-
-export function cancelled(signal: AbortSignal): MeshError {
-  return signal.reason instanceof MeshError ? signal.reason : new MeshError('cancelled', 'It was cancelled.', { cause: signal.reason });
 }
 
 function errorOf(status: number, text: string): MeshError {

@@ -2,11 +2,12 @@
 export { MeshError } from '#mesh-error';
 export { type Answer, type AnswerEnd, type AnswerEvent, type AnswerState } from './answer.js';
 export { type Client, type ClientOptions, type GenerateOptions, type GenerationRequest, type Health, type MeshEvent, type WatchOptions, createClient } from './client.js';
+export { type Reconnecting, type Resumed } from './connections.js';
 export { type CallOptions } from './http.js';
-export { type LoadedModel, type Models, type Pull, type PullOptions } from './models.js';
-export { type Reconnecting, type Resumed } from './persist.js';
+export { type LoadedModel, type Models, type Pull, type PullOptions, type RecommendedOptions } from './models.js';
 export { type RetryOptions } from './retry.js';
 export { type Session, type SessionChanges, type SessionEvent, type SessionSettings, type Sessions } from './sessions.js';
+export { type Services } from './services.js';
 export type {
   Benchmark,
   CacheStats,
@@ -17,8 +18,12 @@ export type {
   ErrorCode,
   Hardware,
   Model,
+  ModelPriority,
+  ModelTask,
   Part,
   PullProgress,
+  Recommendations,
+  Service,
   SessionMessage,
   SessionView,
   StreamStatus,

@@ -1,10 +1,10 @@
 /** The models of a mesh: what there is, how to get more, what is in memory. */
-import type { Benchmark, Hardware, Model, PullPolicy, PullProgress, Residency } from '#contracts';
+import type { Benchmark, Model, ModelPriority, ModelTask, PullPolicy, PullProgress, Recommendations, Residency } from '#contracts';
 import { MeshError } from '#mesh-error';
+import type { Connections } from './connections.js';
 import { either, pause } from './deadline.js';
 import type { CallOptions, Http } from './http.js';
-import { persist } from './persist.js';
-import type { Retry } from './retry.js';
+import { query } from './query.js';
 
 const POLL_MS = 200;
 const LOAD_TIMEOUT_MS = 310_000;
@@ -20,6 +20,12 @@ export interface PullOptions extends OnNode {
   readonly policy?: PullPolicy;
 }
 
+export interface RecommendedOptions extends OnNode {
+  readonly task?: ModelTask;
+  /** The most capable that is still quick enough to work with, or the quickest. */
+  readonly priority?: ModelPriority;
+}
+
 export interface LoadedModel {
   readonly model: string;
   readonly residency: Residency;
@@ -28,7 +34,7 @@ export interface LoadedModel {
 export class Models {
   constructor(
     private readonly http: Http,
-    private readonly retry: Retry,
+    private readonly connections: Connections,
     private readonly closed: AbortSignal,
   ) {}
 
@@ -37,20 +43,29 @@ export class Models {
     return (await this.http.call<{ models: Model[] }>('GET', '/models', { signal })).models;
   }
 
-  /** For conversations on this hardware, node by node; those without a recommendation are left out. */
-  async recommended({ signal }: CallOptions = {}): Promise<{ node: string; model: string }[]> {
-    const { nodes } = await this.http.call<{ nodes: Hardware[] }>('GET', '/hardware', { signal });
-    return nodes.flatMap(({ node, plan }) => (plan?.recommended === undefined ? [] : [{ node, model: plan.recommended }]));
+  /** Which suit a task on this hardware, best first, whether they are here or not (default: `chat`, by `quality`). */
+  recommended({ signal, node, task, priority }: RecommendedOptions = {}): Promise<Recommendations> {
+    return this.http.call('GET', `/models/recommended${query({ task, priority, node })}`, { signal });
   }
 
   /** Starts a pull or joins the one under way, and tells how far it is until the model is here. */
   pull(model: string, options: PullOptions = {}): Pull {
-    return new Pull({ http: this.http, retry: this.retry, closed: this.closed }, model, options);
+    return new Pull({ http: this.http, connections: this.connections, closed: this.closed }, model, options);
   }
 
   /** The pulls that wait, run or have ended within the last minute. */
   async pulls({ signal, node }: OnNode = {}): Promise<PullProgress[]> {
     return (await this.http.call<{ pulls: PullProgress[] }>('GET', `/models/pulls${query({ node })}`, { signal })).pulls;
+  }
+
+  /** How far a pull is that anybody asked for. @throws MeshError `not_found` where none is known */
+  pullStatus(model: string, { signal, node }: OnNode = {}): Promise<PullProgress> {
+    return this.http.call('GET', `/models/pull${query({ model, node })}`, { signal });
+  }
+
+  /** Ends a pull for everybody; what has come stays. @returns how far it came @throws MeshError `not_found` where none runs */
+  cancelPull(model: string, { signal, node }: OnNode = {}): Promise<PullProgress> {
+    return this.http.call('DELETE', `/models/pull${query({ model, node })}`, { signal });
   }
 
   /** Brings a model into memory, and answers when it is there. */
@@ -80,13 +95,14 @@ export class Models {
 
 interface PullParts {
   readonly http: Http;
-  readonly retry: Retry;
+  readonly connections: Connections;
   readonly closed: AbortSignal;
 }
 
 /** One wish for a model. It goes on whoever looks; each loop over it asks by itself. */
 export class Pull implements AsyncIterable<PullProgress> {
-  readonly #begun: Promise<PullProgress>;
+  /** How far it was when it was asked for. @throws MeshError why it was refused */
+  readonly begun: Promise<PullProgress>;
 
   constructor(
     private readonly parts: PullParts,
@@ -94,8 +110,8 @@ export class Pull implements AsyncIterable<PullProgress> {
     private readonly options: PullOptions,
   ) {
     const { policy, node, signal } = options;
-    this.#begun = parts.http.call('POST', '/models/pull', { body: { model, policy, node }, signal });
-    this.#begun.catch(() => undefined); // Told to whoever looks.
+    this.begun = parts.http.call('POST', '/models/pull', { body: { model, policy, node }, signal });
+    this.begun.catch(() => undefined); // Told to whoever looks.
   }
 
   /** The model, once it is here. @throws MeshError `pull_failed` and other reasons why it is not */
@@ -109,7 +125,7 @@ export class Pull implements AsyncIterable<PullProgress> {
   /** Ends it for everybody; what has come stays. */
   async cancel(): Promise<void> {
     const { node } = this.options;
-    const { model } = await this.#begun;
+    const { model } = await this.begun;
     await this.parts.http.call('DELETE', `/models/pull${query({ model, node })}`);
   }
 
@@ -118,10 +134,10 @@ export class Pull implements AsyncIterable<PullProgress> {
    * @throws MeshError why it failed; `cancelled` by the signal, which ends the looking and not the pull
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<PullProgress> {
-    const { retry, closed } = this.parts;
+    const { connections, closed } = this.parts;
     const ending = either(closed, this.options.signal);
     try {
-      for await (const progress of persist(() => this.#look(ending.signal), ({ status }) => status !== 'pulling', retry, ending.signal)) {
+      for await (const progress of connections.keep(() => this.#look(ending.signal), ({ status }) => status !== 'pulling', ending.signal)) {
         if ('event' in progress) continue;
         if (progress.status === 'failed') throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling ${this.model} failed.`);
         yield progress;
@@ -132,7 +148,7 @@ export class Pull implements AsyncIterable<PullProgress> {
   }
 
   async *#look(signal: AbortSignal): AsyncGenerator<PullProgress> {
-    const first = await this.#begun;
+    const first = await this.begun;
     let told = '';
     for (let progress = first; ; progress = await this.parts.http.call<PullProgress>('GET', `/models/pull${query({ model: first.model, node: this.options.node })}`, { signal })) {
       const state = JSON.stringify(progress);
@@ -142,9 +158,4 @@ export class Pull implements AsyncIterable<PullProgress> {
       await pause(POLL_MS, signal);
     }
   }
-}
-
-function query(fields: Readonly<Record<string, string | undefined>>): string {
-  const given = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined);
-  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }

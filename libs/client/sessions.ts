@@ -1,20 +1,19 @@
 /** Sessions: conversations that many share. A session here is one member's, or one watch link's, view of it. */
 import type { AddedLink, AddedMember, Asked, CreateSession, CreatedSession, SessionLink, SessionNews, SessionRole, SessionView, UpdateSession } from '#contracts';
 import type { Answer } from './answer.js';
+import type { Connections, Reconnecting, Resumed } from './connections.js';
 import { either } from './deadline.js';
 import type { CallOptions, Http } from './http.js';
-import { type Reconnecting, type Resumed, persist } from './persist.js';
-import type { Retry } from './retry.js';
+import type { Transport } from './transport.js';
 
 export type SessionSettings = CreateSession;
 export type SessionChanges = UpdateSession;
 export type SessionEvent = SessionNews | Reconnecting | Resumed;
 
-const NEWS: readonly string[] = ['session', 'message', 'answer', 'presence', 'closed'] satisfies SessionNews['event'][];
-
 export interface SessionParts {
   readonly http: Http;
-  readonly retry: Retry;
+  readonly transport: Transport;
+  readonly connections: Connections;
   /** Aborted when the client is closed. */
   readonly closed: AbortSignal;
   readonly watch: (streamId: string, options: CallOptions) => Answer;
@@ -111,18 +110,12 @@ export class Session {
    * @throws MeshError `forbidden`, `session_not_found`; `cancelled` by the signal
    */
   async *events({ signal }: CallOptions = {}): AsyncGenerator<SessionEvent> {
-    const { http, retry, closed } = this.#parts;
+    const { transport, connections, closed } = this.#parts;
     const ending = either(closed, signal);
     try {
-      yield* persist(() => this.#news(http, ending.signal), ({ event }) => event === 'closed', retry, ending.signal);
+      yield* connections.keep(() => transport.listen(this.id, this.token, ending.signal), ({ event }) => event === 'closed', ending.signal);
     } finally {
       ending.forget();
-    }
-  }
-
-  async *#news(http: Http, signal: AbortSignal): AsyncGenerator<SessionNews> {
-    for await (const { event, data } of http.events(`${this.#path}/events`, { token: this.token, signal })) {
-      if (event !== undefined && NEWS.includes(event)) yield { event, data: JSON.parse(data) } as SessionNews;
     }
   }
 

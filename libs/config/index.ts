@@ -9,7 +9,9 @@ export { environment } from './environment.js';
 export type { Environment } from './environment.js';
 export type { ConfigLoaded, Flag, LoadConfigOptions } from './load-config.js';
 export type { Origin } from './origin.js';
+export { type NamedRoute, RoutingTable } from './routing-table.js';
 export * from './schema.js';
+export { type Target, readTarget } from './target.js';
 
 /**
  * Loads the configuration: flags before environment before file before defaults.

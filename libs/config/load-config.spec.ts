@@ -243,26 +243,63 @@ describe('providers', () => {
     expect(secret.message).toContain('providers.a.key must be a section');
     expect(secret.message).not.toContain('sk-secret');
   });
+
+  it.each([
+    ['url: "https://me:secret@a/v1"', 'providers.a.url may hold no user, password or query: a key comes from key.env or key.file'],
+    ['url: "https://a/v1?key=secret"', 'providers.a.url may hold no user, password or query'],
+    ['key: { }', 'providers.a.key is either { env } or { file }'],
+    ['key: { env: A, file: b }', 'providers.a.key is either { env } or { file }'],
+    ['features: [smell]', 'providers.a.features.0 must be one of tools, images, format, logprobs, thinking, embeddings, not "smell"'],
+    ['prices: { m: { inputPerMillion: -1 } }', 'providers.a.prices.m.inputPerMillion must be at least 0, not -1'],
+  ])('%s: %s', async (setting, problem) => {
+    const { message } = await problemsOf({ 'ollamesh.config.yaml': `providers: { a: { type: openai-compatible, ${setting.startsWith('url') ? setting : `url: "http://a/v1", ${setting}`} } }` });
+    expect(message).toContain(problem);
+    expect(message).not.toContain('secret');
+  });
+
+  it.each([
+    ['production: nobody', 'routing.production.0 names "nobody", which is not in providers'],
+    ['development: [ollama, a]', 'routing.development.1 names no model, and providers.a has no defaultModel'],
+    ['aliases: { x: ["ollama:../y"] }', 'routing.aliases.x:latest.0 names "../y", which is not a model name'],
+    ['staging: ollama', 'routing.staging is not a known key'],
+  ])('routing %s: %s', async (routing, problem) => {
+    expect((await problemsOf({ 'ollamesh.config.yaml': `providers: { a: { type: openai-compatible, url: "http://a/v1" } }\nrouting: { ${routing} }` })).message).toContain(problem);
+  });
+
+  it('a key\'s file: from the folder of the config file, and ~ is the home folder', async () => {
+    const file = (path: string) => ({ 'ollamesh.config.yaml': `providers: { a: { type: openai-compatible, url: "http://a/v1", key: { file: ${path} } } }` });
+    const folder = folderWith(file('keys/a'));
+    const fileOf = async (options: LoadConfigOptions) => (await load(options)).config.providers['a']?.key?.file;
+    expect(await fileOf({ cwd: '/', env: {}, home: '/home/me', file: join(folder, 'ollamesh.config.yaml') })).toBe(join(folder, 'keys/a'));
+    expect(await fileOf({ cwd: folderWith(file('~/a')), env: {}, home: '/home/me' })).toBe('/home/me/a');
+  });
 });
 
 describe('nested form', () => {
-  it('means the same as the plain one, and names what has no effect', async () => {
+  it('means the same as the plain one', async () => {
     const nested = `import { defineConfig } from 'ollamesh';
       export default defineConfig({ ai: {
         providers: {
           ollama: { enabled: true, url: 'http://localhost:11434', models: ['phi3', 'llama3.2'], defaultModel: 'phi3', autoStart: false, autoPull: false },
-          openai: { apiKey: 'secret' },
+          openai: { defaultModel: 'gpt-4o-mini', baseURL: 'http://localhost:1/v1', timeoutMs: 1000, prices: { 'gpt-4o-mini': { inputPerMillion: 0.15 } } },
+          groq: { models: ['llama-3.3-70b-versatile'] },
+          off: { enabled: false },
         },
         routing: { development: 'ollama', production: 'openai' },
       } });`;
     const plain = JSON.stringify({
       engine: { url: 'http://localhost:11434', driver: 'external' },
       models: { required: ['phi3', 'llama3.2'], default: 'phi3', autoPull: false },
+      providers: {
+        openai: { type: 'openai-compatible', url: 'http://localhost:1/v1', key: { env: 'OPENAI_API_KEY' }, defaultModel: 'gpt-4o-mini', timeoutMs: 1000, prices: { 'gpt-4o-mini': { inputPerMillion: 0.15 } } },
+        groq: { type: 'openai-compatible', url: 'https://api.groq.com/openai/v1', key: { env: 'GROQ_API_KEY' }, models: ['llama-3.3-70b-versatile'], defaultModel: 'llama-3.3-70b-versatile' },
+      },
+      routing: { development: ['ollama'], production: 'openai' },
     });
     const options = { home: '/home/me', hostname: 'box' };
     const fromNested = await loadFrom({ 'ollamesh.config.ts': nested }, options);
     expect(fromNested.config).toEqual((await loadFrom({ 'ollamesh.config.json': plain }, options)).config);
-    expect(fromNested.notices).toEqual(['ollamesh.config.ts: ai.providers.openai has no effect yet.', 'ollamesh.config.ts: ai.routing has no effect yet.']);
+    expect(fromNested.notices).toEqual([]);
     expect(fromNested.origins['engine.url']).toEqual({ from: 'file', name: 'ollamesh.config.ts', key: 'ai.providers.ollama.url' });
   });
 
@@ -270,6 +307,22 @@ describe('nested form', () => {
     const { config, notices } = await loadFrom({ 'ollamesh.config.yaml': 'ai: { providers: { ollama: { enabled: false, autoStart: true } } }' });
     expect(config.engine.driver).toBe('auto');
     expect(notices).toEqual(['ollamesh.config.yaml: ai.providers.ollama.enabled: false has no effect yet.']);
+  });
+
+  it('what has no effect is told: a key in the file, never with its value, settings nobody knows, routing to what is not set up', async () => {
+    const ai = `ai: { providers: { openai: { apiKey: sk-secret, temperature: 1 }, acme: { enabled: false } }, routing: { development: nobody, production: openai, test: ollama } }`;
+    const { config, notices } = await loadFrom({ 'ollamesh.config.yaml': ai });
+    expect(notices).toEqual([
+      'ollamesh.config.yaml: ai.providers.openai.apiKey is not read: a key comes from the environment or a file (key: { env } or { file }; OPENAI_API_KEY if neither is set).',
+      'ollamesh.config.yaml: ai.providers.openai.temperature has no effect.',
+      'ollamesh.config.yaml: ai.routing.development has no effect: ai.providers has no "nobody".',
+      'ollamesh.config.yaml: ai.routing.production has no effect: ai.providers.openai has no defaultModel.',
+      'ollamesh.config.yaml: ai.routing.test has no effect: there are development and production.',
+    ]);
+    expect([Object.keys(config.providers), config.routing]).toEqual([['openai'], { aliases: {} }]);
+    expect(JSON.stringify(config)).not.toContain('sk-secret');
+    expect((await loadFrom({ 'ollamesh.config.yaml': 'ai: { routing: { production: a } }\nproviders: { a: { type: openai-compatible, url: "http://a", defaultModel: m } }' })).config.routing.production).toEqual(['a']);
+    expect((await problemsOf({ 'ollamesh.config.yaml': 'ai: { providers: { acme: { defaultModel: m } } }' })).message).toContain('ai.providers.acme.url');
   });
 
   it('errors: name the nested keys, whether the form or the setting behind it is wrong', async () => {

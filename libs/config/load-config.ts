@@ -8,7 +8,7 @@ import { readConfigFile } from './config-file.js';
 import type { ConfigFile } from './config-file.js';
 import type { Environment } from './environment.js';
 import { problemsOf } from './issues.js';
-import { dataDirOf } from './places.js';
+import { absolutePath, dataDirOf } from './places.js';
 import type { Assignment, Origin } from './origin.js';
 import { Config } from './schema.js';
 import type { LoadedConfig } from './schema.js';
@@ -93,12 +93,18 @@ async function load({ cwd, env, flags = [], file: explicitFile, home = homedir()
 
   const origins = originsOf(settings, merged, (path) => originAt(path, assignments, file));
   const config = parsed.data;
-  const dataDirFrom = origins['dataDir']?.from === 'file' && file ? dirname(file.path) : cwd;
+  const folderOf = (path: string) => (origins[path]?.from === 'file' && file ? dirname(file.path) : cwd);
   return {
     config: {
       ...config,
       node: origins['node'] ? config.node : nodeNameOf(hostname),
-      dataDir: dataDirOf(config.dataDir, dataDirFrom, home),
+      dataDir: dataDirOf(config.dataDir, folderOf('dataDir'), home),
+      providers: Object.fromEntries(
+        Object.entries(config.providers).map(([name, provider]) => {
+          const keyFile = provider.key?.file;
+          return [name, keyFile === undefined ? provider : { ...provider, key: { file: absolutePath(keyFile, folderOf('providers'), home) } }];
+        }),
+      ),
     },
     ...(file && { file: file.path }),
     origins,
@@ -149,7 +155,7 @@ function readFileContent(file: ConfigFile | undefined): FileRead {
     const problems = problemsOf(parsed.error.issues, AiForm, () => ({ from: 'file', name: file.name }), ['ai']);
     return { plain, assignments: [], problems, notices: file.notices };
   }
-  const { assignments, notices } = readAiForm(parsed.data, file.name);
+  const { assignments, notices } = readAiForm(parsed.data, file.name, Object.keys(isRecord(plain['providers']) ? plain['providers'] : {}));
   const twice = assignments.filter(({ path }) => valueAt(plain, path.split('.')) !== undefined);
   return {
     plain,

@@ -11,13 +11,14 @@ export function configFilesIn(folder: string): string[] {
   return CONFIG_EXTENSIONS.map((extension) => join(folder, `ollamesh.config${extension}`)).filter((path) => existsSync(path));
 }
 
-/**
- * The data folder, absolute.
- * @param configured as a person wrote it, which may begin with ~
- * @param from what a relative one starts from
- */
+/** A path as a person wrote it, which may begin with ~, made absolute. @param from what a relative one starts from */
+export function absolutePath(written: string, from: string, home: string): string {
+  return resolve(from, written.replace(/^~(?=$|[\\/])/, () => home));
+}
+
+/** The data folder, absolute. */
 export function dataDirOf(configured: string | undefined, from: string, home: string): string {
-  return configured === undefined ? join(home, '.ollamesh') : resolve(from, configured.replace(/^~(?=$|[\\/])/, () => home));
+  return configured === undefined ? join(home, '.ollamesh') : absolutePath(configured, from, home);
 }
 
 /** They lead commands to a mesh and set nothing of it. */

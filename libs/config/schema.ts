@@ -1,6 +1,7 @@
 /** The one schema of ollamesh's configuration; the loader fills it from file, environment and flags. */
-import { ConfiguredKey, InferenceOptions, ModelName, PullPolicy, isSubjectToken } from '#contracts';
+import { ConfiguredKey, InferenceOptions, ModelName, OWN_PROVIDER, ProviderFeature, ProviderName, PullPolicy, isSubjectToken, normaliseModelName } from '#contracts';
 import { z } from 'zod';
+import { readTarget } from './target.js';
 
 const NO_DURATION = 'is neither a duration such as "5m" nor a number of seconds';
 /** A duration as Ollama spells it ("5m", "1h30m", "-1" for ever) or in seconds. */
@@ -119,22 +120,63 @@ const ModelsSection = z.strictObject({
     .prefault({}),
 });
 
-const PROVIDER_NAME = /^[a-z][a-z0-9-]{0,39}$/;
+const ProviderModel = z.string().min(1).max(256).regex(/^\S+$/, 'may hold no blanks');
+/** Nothing in it is secret, and paths can be put behind it. What is no URL is refused as such. */
+function isBareUrl(text: string): boolean {
+  const { username = '', password = '', search = '', hash = '' } = URL.canParse(text) ? new URL(text) : {};
+  return `${username}${password}${search}${hash}` === '';
+}
+
+const ONE_KEY = 'is either { env } or { file }';
 const Provider = z.strictObject({
   type: z.literal('openai-compatible'),
   /** Base address, such as https://api.openai.com/v1. */
-  url: HttpUrl,
-  /** The environment variable that holds its key. */
-  key: z.strictObject({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, 'is not the name of an environment variable') }).optional(),
-  /** How long it may be silent, before its answer and inside it, in milliseconds. */
+  url: HttpUrl.refine(isBareUrl, 'may hold no user, password or query: a key comes from key.env or key.file'),
+  /** Where its key is read from whenever it is asked: it never stands in the configuration itself. */
+  key: z
+    .strictObject({
+      /** An environment variable. */
+      env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/, 'is not the name of an environment variable').optional(),
+      /** A file that holds nothing else; from the config file's folder. */
+      file: z.string().min(1).optional(),
+    })
+    .refine(({ env, file }) => (env === undefined) !== (file === undefined), ONE_KEY)
+    .optional(),
+  /** How long it may be silent, before its answer and inside it, in milliseconds; its retries end then too. */
   timeoutMs: z.int().min(100).max(600_000).default(60_000),
+  /** How often a request is made again that failed before its first word by 429, 5xx or its connection. */
+  retries: z.int().min(0).max(5).default(2),
+  /** What it answers with where it is named without a model. */
+  defaultModel: ProviderModel.optional(),
+  /** Its models that a request may name as `<provider>:<model>`; any if not set. */
+  models: z.array(ProviderModel).optional(),
+  /** What it can do beyond text: a request that needs more goes on to the next target. */
+  features: z.array(ProviderFeature.exclude(['raw'])).default(['tools', 'images', 'format', 'logprobs', 'thinking', 'embeddings']),
+  /** By its model's name, in US dollars. */
+  prices: z
+    .record(
+      ProviderModel,
+      z.strictObject({
+        /** For a million tokens of prompts. */
+        inputPerMillion: z.number().nonnegative().default(0),
+        /** For a million tokens of answers. */
+        outputPerMillion: z.number().nonnegative().default(0),
+      }),
+    )
+    .default({}),
 });
-const ProvidersSection = z
-  .record(z.string().regex(PROVIDER_NAME, 'is no name of lower-case letters, digits and "-"').refine((name) => name !== 'ollama', 'is the mesh\'s own engine'), Provider)
-  .default({});
+export type ProviderConfig = z.output<typeof Provider>;
+const ProvidersSection = z.record(ProviderName.refine((name) => name !== OWN_PROVIDER, "is the mesh's own engine"), Provider).default({});
+
+const TargetName = z.string().max(300).regex(/^[a-z][a-z0-9-]{0,39}(:\S+)?$/, 'is neither <provider> nor <provider>:<model>');
+const DefaultRoute = z.union([TargetName.transform((target) => [target]), z.array(TargetName).min(1).max(8)], 'is neither a target nor a list of targets').optional();
 const RoutingSection = z.strictObject({
+  /** Where answers come from, in order, of requests that name no model, or `auto`: `ollama`, `<provider>`, or one of them with `:<model>`. Unless NODE_ENV is `production`. */
+  development: DefaultRoute,
+  /** The same where NODE_ENV is `production`. */
+  production: DefaultRoute,
   /** Name → where its answers come from, in order: `ollama:<model>` or `<provider>:<model>`. */
-  aliases: z.record(ModelName, z.array(z.string().max(300).regex(/^[a-z][a-z0-9-]{0,39}:\S+$/, 'is not <provider>:<model>')).min(1).max(8)).default({}),
+  aliases: z.record(ModelName, z.array(TargetName).min(1).max(8)).default({}),
 });
 
 const GatewaySection = z.strictObject({
@@ -258,7 +300,7 @@ export const Config = z.strictObject({
   dataDir: z.string().min(1).optional(),
   engine: EngineSection.prefault({}),
   models: ModelsSection.prefault({}),
-  /** Servers elsewhere that answer for aliases. */
+  /** Servers elsewhere that answer for aliases, and by their own models' names. */
   providers: ProvidersSection,
   routing: RoutingSection.prefault({}),
   gateway: GatewaySection.prefault({}),
@@ -266,14 +308,26 @@ export const Config = z.strictObject({
   metrics: MetricsSection.prefault({}),
   background: BackgroundSection.prefault({}),
   log: LogSection.prefault({}),
-}).superRefine(({ providers, routing }, context) => {
-  for (const [alias, targets] of Object.entries(routing.aliases)) {
+}).superRefine(({ providers, routing: { aliases, ...environments } }, context) => {
+  const routes = [
+    ...Object.entries(aliases).map(([alias, targets]) => ({ path: ['aliases', alias], targets })),
+    ...Object.entries(environments).map(([environment, targets = []]) => ({ path: [environment], targets })),
+  ];
+  for (const { path, targets } of routes) {
     for (const [index, target] of targets.entries()) {
-      const name = target.slice(0, target.indexOf(':'));
-      if (name !== 'ollama' && !Object.hasOwn(providers, name)) context.addIssue({ code: 'custom', path: ['routing', 'aliases', alias, index], message: `names "${name}", which is not in providers` });
+      const message = problemOfTarget(target, providers);
+      if (message !== undefined) context.addIssue({ code: 'custom', path: ['routing', ...path, index], message });
     }
   }
 });
+
+function problemOfTarget(target: string, providers: Readonly<Record<string, ProviderConfig>>): string | undefined {
+  const { provider: name, model } = readTarget(target);
+  if (name === OWN_PROVIDER) return model === undefined || normaliseModelName(model) !== undefined ? undefined : `names ${JSON.stringify(model)}, which is not a model name`;
+  const provider = Object.hasOwn(providers, name) ? providers[name] : undefined;
+  if (!provider) return `names "${name}", which is not in providers`;
+  return model === undefined && provider.defaultModel === undefined ? `names no model, and providers.${name} has no defaultModel` : undefined;
+}
 
 /** What a config file may hold. */
 export type ConfigInput = z.input<typeof Config>;

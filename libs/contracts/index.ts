@@ -15,6 +15,7 @@ export * from './model-name.js';
 export * from './models.js';
 export * from './nodes.js';
 export * from './presence.js';
+export * from './providers.js';
 export * from './recommendation.js';
 export * from './session-record.js';
 export * from './services.js';

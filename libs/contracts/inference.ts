@@ -1,7 +1,7 @@
 /** A generation, as the gateway asks model-manager for it, and vectors of texts. */
 import { z } from 'zod';
 import { rpc } from './define.js';
-import { ModelName } from './model-name.js';
+import { AskedModel, FailedTarget, Route } from './providers.js';
 import { StreamId, ToolCall } from './streams.js';
 
 export const ChatMessage = z.strictObject({
@@ -84,8 +84,12 @@ export const InferenceStart = rpc(
   z.object({
     streamId: StreamId,
     epoch: z.int().positive(),
-    /** The node's default model if not set. */
-    model: ModelName.optional(),
+    /** What the node's configuration says, or its default model, if not set. */
+    model: AskedModel.optional(),
+    /** Where its answer may come from, in order, in place of what `model` stands for on the node that is asked. */
+    targets: z.array(z.string()).min(1).optional(),
+    /** Targets that failed at it on another node. */
+    tried: z.array(FailedTarget).optional(),
     /** SHA-256 of the token that may cancel this stream, hex. */
     ownerTokenHash: z.string().regex(/^[0-9a-f]{64}$/),
     generation: EngineGeneration,
@@ -96,7 +100,11 @@ export const InferenceStart = rpc(
     /** Whose request it is: turns are taken client by client. */
     client: z.string().min(1).max(128).optional(),
   }),
-  z.object({ model: z.string() }),
+  z.object({
+    model: z.string(),
+    /** Where the answer may come from, in order, of what is no model of the node's engine; a frame says which it was. */
+    targets: z.array(z.string()).optional(),
+  }),
   { deadlineMs: 10_000 },
 );
 
@@ -105,7 +113,9 @@ export const InferenceEmbed = rpc(
   'inference.embed',
   'model-manager',
   z.object({
-    model: ModelName.optional(),
+    model: AskedModel.optional(),
+    /** The one target that may answer, in place of what `model` stands for: vectors of two models don't mix. */
+    target: z.string().optional(),
     /** None loads the model. */
     input: z.array(z.string()),
     /** False: a text that exceeds the context is refused instead of cut. */
@@ -123,6 +133,10 @@ export const InferenceEmbed = rpc(
     totalNs: z.number(),
     loadNs: z.number(),
     promptTokens: z.number(),
+    /** In US dollars; 0 if not set. */
+    costUsd: z.number().nonnegative().optional(),
+    /** Of what is no model of the node's engine. */
+    route: Route.optional(),
   }),
   { deadlineMs: 300_000 },
 );

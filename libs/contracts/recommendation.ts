@@ -53,7 +53,8 @@ export type Recommendations = z.infer<typeof Recommendations>;
 export const ModelChoice = z.object({ asked: z.string(), task: ModelTask, reason: z.string() });
 export type ModelChoice = z.infer<typeof ModelChoice>;
 
-const AUTO = 'auto:latest';
+/** In place of a model's name: the mesh, or its configuration, chooses. Normalised. */
+export const AUTO = 'auto:latest';
 const TASK = 'task:';
 
 /**

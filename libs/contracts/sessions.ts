@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
 import { Generation, InferenceOptions } from './inference.js';
-import { ModelName } from './model-name.js';
+import { AskedModel } from './providers.js';
 import { StreamId } from './streams.js';
 import { Position, WhenUnwatched } from './viewer.js';
 
@@ -33,7 +33,7 @@ const settings = {
   title: Title.optional(),
   /** System prompt. */
   system: z.string().max(65_536).optional(),
-  model: ModelName.optional(),
+  model: AskedModel.optional(),
   options: InferenceOptions.optional(),
 };
 export const CreateSession = z.strictObject({
@@ -110,7 +110,7 @@ export const SessionView = z.object({
   sessionId: SessionId,
   title: z.string(),
   system: z.string().optional(),
-  model: ModelName.optional(),
+  model: AskedModel.optional(),
   options: InferenceOptions.optional(),
   ...making,
   whenUnwatched: WhenUnwatched,
@@ -148,7 +148,8 @@ export type SessionNews =
 
 /** On Socket.IO a session is named in each request; who asks is known by the token that joined it. */
 const inSession = { sessionId: SessionId };
-export const JoinSession = z.strictObject({ ...inSession, token: SessionToken });
+/** `watch`: the connection is put to watch each answer. */
+export const JoinSession = z.strictObject({ ...inSession, token: SessionToken, watch: z.boolean().default(true) });
 export const InSession = z.strictObject(inSession);
 export const SayInSession = Say.extend(inSession);
 export const UpdateInSession = UpdateSession.extend(inSession);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { event, rpc } from './define.js';
 import { ErrorBody } from './errors.js';
+import { Route } from './providers.js';
 
 /** ≥ 128 random bits, base64url; minted by the gateway. */
 export const StreamId = z.string().regex(/^[A-Za-z0-9_-]{22,64}$/, 'is not a stream id');
@@ -14,7 +15,7 @@ const ScoredToken = z.object({ token: z.string(), logprob: z.number(), bytes: z.
 export const Logprobs = z.array(ScoredToken.extend({ top_logprobs: z.array(ScoredToken).optional() }));
 export type Logprobs = z.infer<typeof Logprobs>;
 
-/** Ollama's counters of a finished generation, under its own names; durations in nanoseconds. */
+/** Ollama's counters of a finished generation, under its own names, durations in nanoseconds; and its cost. */
 export const Counters = z.object({
   total_duration: z.number().optional(),
   load_duration: z.number().optional(),
@@ -22,11 +23,16 @@ export const Counters = z.object({
   prompt_eval_duration: z.number().optional(),
   eval_count: z.number().optional(),
   eval_duration: z.number().optional(),
+  /** What a provider that has prices took for it, in US dollars. */
+  cost_usd: z.number().nonnegative().optional(),
 });
 export type Counters = z.infer<typeof Counters>;
 
-/** `epoch` counts attempts from 1 (a retry elsewhere is the next); `seq` counts the frames of one attempt from 1. */
-const numbered = { epoch: z.int().positive(), seq: z.int().positive() };
+/**
+ * `epoch` counts attempts from 1 (a retry elsewhere is the next); `seq` counts the frames of one attempt from 1. `route`, with
+ * the first frame of what a target answers, where there was a choice of targets.
+ */
+const numbered = { epoch: z.int().positive(), seq: z.int().positive(), route: Route.optional() };
 
 export const Frame = z.discriminatedUnion('kind', [
   z.object({ ...numbered, kind: z.literal('queued'), position: z.int().nonnegative(), etaMs: z.number().nonnegative().optional() }),

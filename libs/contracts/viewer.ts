@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
 import { type EngineGeneration, Generation } from './inference.js';
-import { ModelName } from './model-name.js';
+import { AskedModel, Route } from './providers.js';
 import { ModelChoice } from './recommendation.js';
 import { Counters, Logprobs, StreamId, ToolCall } from './streams.js';
 
@@ -32,6 +32,8 @@ export const Snapshot = z.object({
   recovered: z.boolean(),
   parts: z.array(Part),
   status: StreamStatus.optional(),
+  /** Who answers, once that is known, where there was a choice of targets. */
+  route: Route.optional(),
 });
 export type Snapshot = z.infer<typeof Snapshot>;
 
@@ -41,8 +43,10 @@ export type Delta = z.infer<typeof Delta>;
 
 /** `context`, of a prompt that was given one: the tokens to go on from. */
 const ended = { finishReason: z.string(), counters: Counters, context: z.array(z.int()).optional() };
+/** Who answered, where there was a choice of targets. */
+const routed = { route: Route.optional() };
 
-export const Done = z.object({ streamId: StreamId, position: Position, ...ended });
+export const Done = z.object({ streamId: StreamId, position: Position, ...ended, ...routed });
 export type Done = z.infer<typeof Done>;
 
 export const Failed = z.object({ streamId: StreamId, position: Position, error: ErrorBody });
@@ -59,7 +63,7 @@ export type Ending = z.infer<typeof Ending>;
 export const WhenUnwatched = z.enum(['continue', 'cancel']);
 export type WhenUnwatched = z.infer<typeof WhenUnwatched>;
 
-export const CreateStream = Generation.extend({ model: ModelName.optional(), whenUnwatched: WhenUnwatched.optional() }).refine(
+export const CreateStream = Generation.extend({ model: AskedModel.optional(), whenUnwatched: WhenUnwatched.optional() }).refine(
   ({ messages, prompt }) => (messages === undefined) !== (prompt === undefined),
   'give either messages or prompt',
 );
@@ -72,6 +76,8 @@ export const CreatedStream = z.object({
   id: StreamId,
   ownerToken: z.string(),
   model: z.string(),
+  /** Where the answer may come from, in order, of an alias and of what a provider is asked for. */
+  targets: z.array(z.string()).optional(),
   /** Of a request that left the model to the mesh. */
   choice: ModelChoice.optional(),
 });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type Frame, type Head, type Part, StoredLog } from '#contracts';
-import { StreamLog, appendParts, formatPosition, parsePosition } from './index.js';
+import { StreamLog, appendParts, formatPosition, framesOf, parsePosition } from './index.js';
 
 type Draft = Frame extends infer F ? (F extends Frame ? Omit<F, 'epoch' | 'seq'> : never) : never;
 
@@ -48,6 +48,14 @@ function logOf(all: readonly Frame[]): StreamLog {
 describe('StreamLog', () => {
   it('apply: the parts are what the frames say', () => {
     fc.assert(fc.property(frames, (all) => expect(logOf(all).parts).toEqual(expectedParts(all))), { numRuns: 2_000 });
+  });
+
+  it('route: stays from the frame that told it, through keeping and playing back, until the answer begins anew', () => {
+    const route = { provider: 'a', model: 'm', tried: [] };
+    const told: Frame[] = [{ epoch: 1, seq: 1, kind: 'token', text: 'x', route }, { epoch: 1, seq: 2, kind: 'done', finishReason: 'stop', counters: {} }];
+    const stored = StoredLog.parse(logOf(told).stored());
+    expect([logOf(told).route, StreamLog.restore(stored).route, logOf([...framesOf(stored)]).route]).toEqual([route, route, route]);
+    expect(logOf([told[0]!, { epoch: 2, seq: 1, kind: 'token', text: 'y' }]).route).toBeUndefined();
   });
 
   it('since: a viewer cut at any frames and resumed each time has the same parts as one that never left', () => {

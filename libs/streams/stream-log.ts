@@ -2,7 +2,7 @@
  * A stream's state as its numbered frames build it up: the parts, what it waits for, how it ended, and for every frame how
  * far the parts reached, so that a viewer at any position gets exactly what it lacks. Does no I/O; relay.ts owns delivery.
  */
-import type { Ending, ErrorBody, Frame, Head, Part, StoredLog, StreamStatus } from '#contracts';
+import type { Ending, ErrorBody, Frame, Head, Part, Route, StoredLog, StreamStatus } from '#contracts';
 import { appendPart, partOf } from './parts.js';
 import { comparePositions } from './position.js';
 
@@ -24,18 +24,20 @@ export class StreamLog {
   #parts: Part[] = [];
   #status: StreamStatus | undefined;
   #ending: Ending | undefined;
+  #route: Route | undefined;
   /** After frame seq (index seq - 1): how many parts there were, and how long the last one's text was. */
   #partCounts: number[] = [];
   #lastLengths: number[] = [];
   #characters = 0;
 
   /** A log as `stored` wrote it: every position that it knew is known again. */
-  static restore({ epoch, parts, ending, steps }: StoredLog): StreamLog {
+  static restore({ epoch, parts, ending, route, steps }: StoredLog): StreamLog {
     const log = new StreamLog();
     log.#epoch = epoch;
     log.#seq = steps.length;
     log.#parts = parts;
     log.#ending = ending;
+    log.#route = route;
     for (const part of parts) log.#characters += charactersOf(part);
     let [count, length] = [0, 0];
     for (const step of steps) {
@@ -68,6 +70,11 @@ export class StreamLog {
   /** How the stream ended; undefined while it lives. */
   get ending(): Ending | undefined {
     return this.#ending;
+  }
+
+  /** Who answers, once that is known, where there was a choice of targets. */
+  get route(): Route | undefined {
+    return this.#route;
   }
 
   /** Takes the next frame. A frame of a higher epoch starts the answer anew; one of a lower epoch is a duplicate. */
@@ -131,7 +138,7 @@ export class StreamLog {
       const begun = (this.#partCounts[index] ?? 0) > (this.#partCounts[index - 1] ?? 0);
       return begun ? -1 - length : length - (this.#lastLengths[index - 1] ?? 0);
     });
-    return { epoch: this.#epoch, parts: this.#parts, ending: this.#ending, steps };
+    return { epoch: this.#epoch, parts: this.#parts, ending: this.#ending, ...(this.#route && { route: this.#route }), steps };
   }
 
   /** How many parts there were after frame `seq`. */
@@ -150,6 +157,7 @@ export class StreamLog {
   #restart(epoch: number): void {
     this.#epoch = epoch;
     this.#seq = 0;
+    this.#route = undefined;
     this.#parts = [];
     this.#partCounts = [];
     this.#lastLengths = [];
@@ -158,6 +166,7 @@ export class StreamLog {
 
   #take(frame: Frame): void {
     this.#seq = frame.seq;
+    this.#route = frame.route ?? this.#route;
     this.#status = undefined;
     switch (frame.kind) {
       case 'queued':

@@ -2,8 +2,19 @@
 /// <reference lib="dom" />
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
+import { connectBus } from '#bus';
+import { HardwareChanged } from '#contracts';
+import { HardwareReader } from '#hardware';
+import { type RunningServer, embeddedBroker } from '../conformance/support/servers.js';
+import { freePort } from '../support/free-port.js';
+import { type LoneApp, startLone } from '../support/lone-apps.js';
+import type { Program } from '../support/program.js';
+import { recordedMachine } from '../support/recorded-machine.js';
 import { bundled } from './bundled.js';
 import { CHROMIUM, type OpenPage, launchChromium, openPage } from './chromium.js';
 import { cuttableLink } from './cuttable-link.js';
@@ -103,13 +114,11 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     }, 90_000);
     afterAll(() => mesh?.stop());
 
-    it('chat: an answer grows in several steps and ends as the exact text, with its figures', async () => {
+    it('chat: an answer ends as the exact text, with its figures', async () => {
       const page = await open(mesh.url);
-      const growth = await recordGrowth(page);
       await ask(page, 'Tell me a short story.');
       await ended(page);
       expect(await lastAnswer(page).locator('.prose').innerText()).toBe(guideAnswers.get('Tell me a short story.'));
-      expect((await growth()).length).toBeGreaterThan(1);
       expect(await lastAnswer(page).locator('.facts').innerText()).toMatch(/^\d+ tokens · \d+ tokens\/s$/);
       expect(await page.getByLabel('Your question').inputValue()).toBe('');
     });
@@ -159,7 +168,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       const page = await open(mesh.url);
       await page.locator('#model option', { hasText: 'guide:latest' }).waitFor({ state: 'attached', timeout: WAIT_MS });
       expect(await page.getByLabel('Model', { exact: true }).inputValue()).toBe('guide:latest');
-      expect(await page.locator('#guide-note').innerText()).toContain('guide is a tiny built-in model');
+      await page.locator('#guide-note', { hasText: 'guide is a tiny built-in model' }).waitFor({ timeout: WAIT_MS });
     });
 
     it('mesh: the engine is ready, and the details say why and on what', async () => {
@@ -224,6 +233,16 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       expect(grounds).toEqual(['rgb(250, 249, 247)', 'rgb(22, 23, 24)']);
     });
 
+    it('layout: the end of an answer is in view, however much is above it', async () => {
+      const page = await open(mesh.url, { viewport: { width: 390, height: 600 } });
+      for (const question of ['What happens if I join late?', 'How do I get started?', 'What is NATS?']) {
+        await ask(page, question);
+        await ended(page);
+        await page.waitForFunction(() => document.documentElement.scrollTop + document.documentElement.clientHeight > document.documentElement.scrollHeight - 1, undefined, { timeout: WAIT_MS });
+      }
+      expect(await page.evaluate(() => document.documentElement.scrollTop)).toBeGreaterThan(0);
+    });
+
     it('keyboard: a chat is possible without a pointer, and Shift+Enter is a new line', async () => {
       const page = await open(mesh.url);
       expect(await page.evaluate(() => document.activeElement?.id)).toBe('question');
@@ -253,8 +272,9 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       await engine?.close();
     });
 
-    it('watch: a second page sees a running answer from its start, live, and the same end', async () => {
+    it('watch: an answer grows in several steps; a second page sees it from its start, live, and the same end', async () => {
       const page = await open(mesh.url);
+      const growth = await recordGrowth(page);
       await ask(page, 'a long one');
       await lastAnswer(page).getByText('word5').waitFor({ timeout: WAIT_MS });
       const watcher = await open(await watchLink(page));
@@ -264,6 +284,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       await ended(page);
       expect(await watcher.locator('.prose').innerText()).toBe(LONG);
       expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
+      expect((await growth()).length).toBeGreaterThan(1);
     });
 
     it('reload: an answer that was running goes on, whole, and can still be stopped', async () => {
@@ -292,6 +313,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     it('connection: cut in the middle of an answer, the page says so, and goes on without a gap', async () => {
       const link = await cuttableLink(mesh.url);
       expected = /ERR_|WebSocket|Failed to load/;
+      const release = engine.holdAfter(60);
       try {
         const page = await open(link.url);
         await ask(page, 'a long one');
@@ -300,10 +322,12 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
         await page.getByText('The connection is lost').waitFor({ timeout: WAIT_MS });
         link.mend();
         await page.getByText('Connected again; the answer goes on where it was.').waitFor({ timeout: WAIT_MS });
+        release();
         await ended(page);
         expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
         expect(await page.getByText('The connection is lost').isVisible()).toBe(false);
       } finally {
+        release();
         await link.close();
       }
     });
@@ -442,6 +466,7 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
     it('models: the choice is asked and remembered', async () => {
       const page = await open(mesh.url);
       await page.getByLabel('Model', { exact: true }).selectOption('other:latest');
+      expect(await page.locator('#guide-note').isVisible()).toBe(false);
       await ask(page, 'hello');
       await ended(page);
       expect(engine.chats.at(-1)?.model).toBe('other:latest');
@@ -459,6 +484,73 @@ const overflow = (page: Page) => page.evaluate(() => document.documentElement.sc
       expect(await page.locator('#pulls progress').evaluate((bar: HTMLProgressElement) => bar.value > 0 && bar.value <= 1)).toBe(true);
       await page.locator('#pulls .figures', { hasText: 'It is here.' }).waitFor({ timeout: WAIT_MS });
       await page.waitForFunction(() => document.querySelector<HTMLSelectElement>('#model')?.value === 'fresh:latest', undefined, { timeout: WAIT_MS });
+    });
+  });
+
+  describe('with each app in a process of its own', () => {
+    let engine: SlowOllama;
+    let server: RunningServer;
+    let dataDir: string;
+    let gateway: Program;
+    let others: Program[];
+    let url: string;
+    const start = (app: LoneApp) =>
+      startLone(app, { natsUrl: server.url, dataDir, env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: engine.url, OLLAMESH_GATEWAY_PORT: new URL(url).port } });
+    beforeAll(async () => {
+      dataDir = await mkdtemp(join(tmpdir(), 'ollamesh-page-'));
+      engine = await slowOllama();
+      server = await embeddedBroker.start();
+      url = `http://127.0.0.1:${await freePort()}`;
+      [gateway, ...others] = (await Promise.all([start('gateway'), start('orchestrator'), start('model-manager')])) as [Program, ...Program[]];
+    }, 90_000);
+    afterAll(async () => {
+      for (const program of [gateway, ...others]) await program?.end('SIGTERM');
+      await server?.stop();
+      await engine?.close();
+      await rm(dataDir, { recursive: true, force: true });
+    });
+
+    it('connection: the gateway alone is killed and started again; the page says so, and the answer goes on without a gap', async () => {
+      expected = /ERR_|WebSocket|Failed to load/;
+      const page = await open(url);
+      await page.locator('#model option', { hasText: 'slow:latest' }).waitFor({ state: 'attached', timeout: WAIT_MS });
+      const release = engine.holdAfter(60);
+      try {
+        await ask(page, 'a long one');
+        await lastAnswer(page).getByText('word9').waitFor({ timeout: WAIT_MS });
+        await gateway.end('SIGKILL');
+        await page.getByText('The connection is lost').waitFor({ timeout: WAIT_MS });
+        gateway = await start('gateway');
+        await page.getByText('Connected again; the answer goes on where it was.').waitFor({ timeout: WAIT_MS });
+      } finally {
+        release();
+      }
+      await ended(page);
+      expect(await lastAnswer(page).locator('.prose').innerText()).toBe(LONG);
+      expect(engine.chats.length).toBe(1);
+      expect(await page.locator('#events').innerText()).toMatch(/Connected[^]*Connection lost/);
+    }, 60_000);
+
+    it('charts: each sample of the machine is drawn as it comes, and the line moves on while nothing changes', async () => {
+      const page = await open(url);
+      await page.locator('#engine-word', { hasText: /^ready$/ }).waitFor({ timeout: WAIT_MS });
+      await page.getByRole('button', { name: /^Engine/ }).click();
+      const bus = await connectBus({ url: server.url, app: 'gpu-agent', node: 'gpu1', root: 'ollamesh', log: { warn: () => undefined } });
+      const machine = await new HardwareReader(recordedMachine('rtx-4080-super')).read();
+      const cpu = page.locator('.chart', { hasText: 'CPU' });
+      /** The heights of the line's points, 0 to 1, the newest last. */
+      const heights = () => cpu.locator('polyline').evaluate((line) => (line.getAttribute('points') ?? '').split(' ').map((point) => (32 - Number(point.split(',')[1])) / 30));
+      for (const loadPercent of [10, 90]) {
+        bus.publish(HardwareChanged, { ...machine, node: 'gpu1', cpu: { ...machine.cpu, loadPercent } });
+        await cpu.locator('strong', { hasText: `${loadPercent} %` }).waitFor({ timeout: WAIT_MS });
+        expect((await heights()).at(-1)).toBeCloseTo(loadPercent / 100, 1);
+      }
+      const drawn = await heights();
+      expect(drawn.at(-2)).toBeCloseTo(0.1, 1);
+      await page.waitForFunction((count) => (document.querySelector('.chart polyline')?.getAttribute('points') ?? '').split(' ').length > count, drawn.length, { timeout: WAIT_MS });
+      expect((await heights()).at(-1)).toBeCloseTo(0.9, 1);
+      expect(await page.locator('.chart', { hasText: 'VRAM 0' }).locator('strong').innerText()).toMatch(/ of /);
+      await bus.close();
     });
   });
 });

@@ -38,12 +38,15 @@ export interface SlowOllama {
   readonly chats: { messages: { role: string; content: string }[]; model: string }[];
   /** The next chat is answered with this status and error. */
   failNext(status: number, error: string): void;
+  /** Answers stop after so many pieces, until the returned function is called. */
+  holdAfter(pieces: number): () => void;
   close(): Promise<void>;
 }
 
 export async function slowOllama(): Promise<SlowOllama> {
   const models = ['slow:latest', 'other:latest'];
   const chats: SlowOllama['chats'] = [];
+  let held: { pieces: number; released: Promise<void> } | undefined;
   let failure: { status: number; error: string } | undefined;
 
   const send = (response: ServerResponse, status: number, body: object) => {
@@ -51,7 +54,8 @@ export async function slowOllama(): Promise<SlowOllama> {
   };
   const lines = async (response: ServerResponse, all: object[]) => {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    for (const line of all) {
+    for (const [index, line] of all.entries()) {
+      if (index === held?.pieces) await held.released;
       if (response.destroyed) return;
       response.write(`${JSON.stringify(line)}\n`);
       await sleep(PIECE_MS);
@@ -101,6 +105,14 @@ export async function slowOllama(): Promise<SlowOllama> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     chats,
     failNext: (status, error) => (failure = { status, error }),
+    holdAfter(pieces) {
+      let release = () => {};
+      held = { pieces, released: new Promise((resolve) => (release = resolve)) };
+      return () => {
+        held = undefined;
+        release();
+      };
+    },
     async close() {
       server.close();
       server.closeAllConnections();

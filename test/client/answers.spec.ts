@@ -1,4 +1,6 @@
 /** The client's answers against a real mesh, on both transports: whole, resumed wherever the line breaks, ended when nobody wants them. */
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { io } from 'socket.io-client';
@@ -126,7 +128,13 @@ describe.each([
   });
 
   it('abort: frees the engine, whether it comes before or after the stream is there', async () => {
-    const client = connect(transport);
+    const ids: string[] = [];
+    const noting: typeof fetch = async (url, options) => {
+      const response = await fetch(url, options);
+      if (options?.method === 'POST') ids.push(((await response.clone().json()) as { id: string }).id);
+      return response;
+    };
+    const client = connect({ ...transport, fetch: noting });
     const late = new AbortController();
     const answer = await client.generate(ramble(), { cache: 'off', signal: late.signal });
     late.abort();
@@ -135,8 +143,9 @@ describe.each([
     const never = client.generate(ramble(1), { cache: 'off', signal: early.signal });
     early.abort();
     expect(await failure(never)).toMatchObject({ code: 'cancelled' });
+    await until('the gateway has made both all the same', () => ids.length === 2);
     await until('no stream is live', async () => (await liveStreams()) === 0);
-    expect(await viewOf(mesh.url, answer.id)).toMatchObject({ done: { finishReason: 'cancelled' } });
+    for (const id of ids) expect(await viewOf(mesh.url, id)).toMatchObject({ done: { finishReason: 'cancelled' } });
   });
 
   it('leaving the loop: nobody watches any more, and the stream goes on', async () => {
@@ -150,6 +159,26 @@ describe.each([
 
   it('a stream that is not there is told by its error', async () => {
     expect(await failure(connect(transport).watch('A'.repeat(24)).text())).toMatchObject({ code: 'stream_not_found', retryable: false });
+  });
+});
+
+describe('where no WebSocket gets through', () => {
+  it('Socket.IO polls', async () => {
+    const target = new URL(mesh.url);
+    const transports = new Set<string | null>();
+    const narrow = createServer((asked, answer) => {
+      transports.add(new URL(asked.url ?? '/', target).searchParams.get('transport'));
+      const { method, headers, url: path } = asked;
+      asked.pipe(request({ host: target.hostname, port: target.port, path, method, headers }, (given) => given.pipe(answer.writeHead(given.statusCode ?? 500, given.headers))));
+    });
+    narrow.on('upgrade', (_request, socket) => void socket.destroy());
+    await new Promise<void>((resolve) => narrow.listen(0, '127.0.0.1', resolve));
+    const client = connect({ transport: io, url: `http://127.0.0.1:${(narrow.address() as AddressInfo).port}` });
+    expect(await (await client.generate(STORY, { cache: 'off' })).text()).toBe(answerTo(STORY));
+    expect([...transports]).toContain('polling');
+    client.close();
+    narrow.close();
+    narrow.closeAllConnections();
   });
 });
 

@@ -1,8 +1,10 @@
 /** What the client offers beside answers, against a real mesh: sessions, models and their pulls, what the mesh does, and a gateway that is started anew. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Client, MeshError, type SessionEvent, createClient } from 'ollamesh/client';
+import { io } from 'socket.io-client';
+import { type Client, type ClientOptions, MeshError, type SessionEvent, createClient } from 'ollamesh/client';
 import { answerTo } from '../support/answers.js';
 import { FakeOllama } from '../fakes/fake-ollama.js';
+import { type CuttableProxy, startProxy } from '../support/cuttable-proxy.js';
 import { freePort } from '../support/free-port.js';
 import { type MeshProcess, startMesh } from '../support/mesh-process.js';
 
@@ -28,21 +30,47 @@ async function failure(promise: Promise<unknown>): Promise<MeshError> {
   return thrown;
 }
 
-describe('sessions', () => {
-  it('a whole one: ask, watch by a link, hear what happens, revoke, close', async () => {
-    const session = await client.sessions.create({ title: 'About NATS', system: 'You are helpful.', options: { temperature: 0 }, name: 'Ann' });
-    const { linkId, token } = await session.addLink('the audience');
-    const viewer = client.sessions.join(session.id, token);
+describe.each<[string, Partial<ClientOptions>]>([
+  ['SSE', {}],
+  ['Socket.IO', { transport: io }],
+])('sessions over %s', (_name, transport) => {
+  let proxy: CuttableProxy;
+  let near: Client;
+  beforeAll(async () => {
+    proxy = await startProxy(port);
+    near = createClient({ url: `http://127.0.0.1:${proxy.port}`, retry: QUICK, ...transport });
+  });
+  afterAll(async () => {
+    near.close();
+    await proxy.close();
+  });
+
+  /** Hears what happens in a session, to its end. */
+  function hear(events: AsyncIterable<SessionEvent>): { heard: SessionEvent[]; over: Promise<void>; until(event: SessionEvent['event'], count?: number): Promise<void> } {
     const heard: SessionEvent[] = [];
-    let isThere = () => {};
-    const there = new Promise<void>((resolve) => (isThere = resolve));
-    const listening = (async () => {
-      for await (const news of viewer.events()) {
+    let wake = () => {};
+    const over = (async () => {
+      for await (const news of events) {
         heard.push(news);
-        isThere();
+        wake();
       }
     })();
-    await there;
+    const countOf = (event: SessionEvent['event']) => heard.filter((one) => one.event === event).length;
+    return {
+      heard,
+      over,
+      async until(event, count = 1) {
+        while (countOf(event) < count) await Promise.race([over, new Promise<void>((resolve) => (wake = resolve))]);
+      },
+    };
+  }
+
+  it('a whole one: ask, watch by a link, hear what happens, revoke, close', async () => {
+    const session = await near.sessions.create({ title: 'About NATS', system: 'You are helpful.', options: { temperature: 0 }, name: 'Ann' });
+    const { linkId, token } = await session.addLink('the audience');
+    const viewer = near.sessions.join(session.id, token);
+    const { heard, over, until } = hear(viewer.events());
+    await until('session');
     const answer = await session.say('What is NATS?');
     expect(await answer.text()).toBe(answerTo('What is NATS?'));
     expect(await failure(viewer.say('Me too?'))).toMatchObject({ code: 'forbidden' });
@@ -53,11 +81,38 @@ describe('sessions', () => {
     expect(history.map(({ role, content }) => [role, content])).toEqual([['user', 'What is NATS?'], ['assistant', answerTo('What is NATS?')]]);
     expect(await session.running()).toBeUndefined();
     await session.close();
-    await listening;
+    await over;
     expect(heard[0]).toMatchObject({ event: 'session', data: { title: 'About NATS' } });
     expect(heard.filter(({ event }) => event === 'answer')).toMatchObject([{ data: { streamId: answer.id } }]);
     expect(heard.at(-1)).toMatchObject({ event: 'closed', data: { reason: 'closed' } });
     expect(await failure(session.view())).toMatchObject({ code: 'session_not_found' });
+  });
+
+  it('cut: says so, and begins anew with the session as it is then; a revoked link ends it', async () => {
+    const session = await near.sessions.create({ title: 'Before' });
+    const { linkId, token } = await session.addLink();
+    const { heard, over, until } = hear(near.sessions.join(session.id, token).events());
+    await until('session');
+    proxy.cut();
+    await until('reconnecting');
+    expect(near.connected).toBe(false);
+    await client.sessions.join(session.id, session.token).update({ title: 'After' });
+    proxy.restore();
+    await until('session', 2);
+    expect(near.connected).toBe(true);
+    expect(heard.filter(({ event }) => event === 'session').at(-1)).toMatchObject({ data: { title: 'After' } });
+    expect(heard.map(({ event }) => event)).toContain('resumed');
+    await session.revokeLink(linkId);
+    await over;
+    expect(heard.at(-1)).toMatchObject({ event: 'closed', data: { reason: 'revoked' } });
+    await session.close();
+  });
+
+  it('a wrong token is told by what is called with it', async () => {
+    const session = await near.sessions.create();
+    const wrong = hear(near.sessions.join(session.id, 'wrong').events());
+    expect(await failure(wrong.over)).toMatchObject({ code: 'forbidden' });
+    await session.close();
   });
 });
 
@@ -67,11 +122,13 @@ describe('models', () => {
     expect((await client.models.show('guide')).model).toBe('guide:latest');
     expect(await client.models.load('guide', { keepAlive: '5m' })).toMatchObject({ residency: { state: 'resident' } });
     expect(await client.models.unload('guide')).toMatchObject({ residency: { state: 'on-disk' } });
-    expect(await client.models.recommended()).toEqual([{ node: 'local', model: expect.any(String) }]);
+    const { task, models } = await client.models.recommended({ task: 'embed', priority: 'speed' });
+    expect([task, models[0]?.node]).toEqual(['embed', 'local']);
   });
 
   it('pull: one that cannot be is thrown with its reason, one that is there is told at once', async () => {
     expect((await client.models.pull('guide', { policy: 'missing' }).done()).status).toBe('success');
+    expect(await failure(client.models.cancelPull('nobody/has-this'))).toMatchObject({ code: 'not_found' });
     expect(await failure(client.models.pull('nobody/has-this', { policy: 'never' }).done())).toMatchObject({ code: expect.stringMatching(/pull_failed|model_not_found/) });
   });
 
@@ -86,6 +143,13 @@ describe('models', () => {
     expect(seen.at(-1)).toBe(100);
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
     expect((await near.models.list()).map(({ name }) => name)).toContain('fresh:latest');
+    expect(await near.models.pullStatus('fresh')).toMatchObject({ model: 'fresh:latest', status: 'success' });
+    expect((await near.models.pulls()).map(({ model }) => model)).toEqual(['fresh:latest']);
+    engine.on('/api/pull', { everyMs: 60_000, lines: [{ status: 'pulling manifest' }, { status: 'success' }] });
+    const endless = near.models.pull('endless');
+    const { model } = await endless.begun;
+    expect(await near.models.cancelPull(model)).toMatchObject({ model: 'endless:latest' });
+    expect(await failure(endless.done())).toMatchObject({ code: 'cancelled' });
     near.close();
     await other.stop();
     await engine.close();

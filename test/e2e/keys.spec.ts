@@ -71,6 +71,11 @@ describe('API keys', () => {
     expect((await usageFor(chat.key))[0]?.answerTokens).toBeGreaterThan(0);
     expect((await usageFor(operator.key)).map(({ keyId }) => keyId).toSorted()).toEqual([chat.id, operator.id].toSorted());
     expect(await usageFor(watch.key)).toEqual([]);
+    const before = (await usageFor(chat.key))[0]?.answerTokens ?? Infinity; // Others of this key may still be answered.
+    const metrics = (await asked('GET', '/metrics', bearer(watch.key))).text;
+    const tokens = Number(new RegExp(`^ollamesh_key_tokens_total\\{key="${chat.id}",kind="generated"\\} (\\d+)$`, 'm').exec(metrics)?.[1]);
+    expect(tokens).toBeGreaterThanOrEqual(before);
+    expect(metrics).toContain(`ollamesh_key_cost_usd_total{key="${chat.id}"} 0`);
   });
 
   it('at once: commands that change the keys at the same time lose none', async () => {

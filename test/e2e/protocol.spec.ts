@@ -19,7 +19,7 @@ import { type SocketClient, connectSocket } from '../support/socket-client.js';
 import { type StreamEvent, isTerminal, positionOf } from '../support/stream-text.js';
 
 /** Change it with the page: an example that is no longer found would otherwise go unnoticed. */
-const HTTP_EXAMPLES = 42;
+const HTTP_EXAMPLES = 45;
 const SOCKET_EXAMPLES = 6;
 const UNKNOWN = 'AAAAAAAAAAAAAAAAAAAAAA';
 
@@ -30,7 +30,7 @@ describe('examples of docs/PROTOCOL.md', () => {
   let client: SocketClient;
   const captured: Record<string, string> = {};
   beforeAll(async () => {
-    mesh = await startMesh();
+    mesh = await startMesh({ env: { OLLAMESH_ROUTING_ALIASES: JSON.stringify({ best: ['ollama:nobody-has-this', 'ollama:guide'] }) } });
     client = await connectSocket(mesh.url);
   });
   afterAll(async () => {

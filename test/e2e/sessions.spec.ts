@@ -112,6 +112,21 @@ interface Joined {
     here.client.close();
   });
 
+  it('watch: false: a socket hears what happens, and no answer that it did not join', async () => {
+    const session = await create({ options: { temperature: 0 } });
+    const [deaf, whole] = [await connectSocket(url('a')), await join_('a', session.sessionId, session.token)];
+    const heard: string[] = [];
+    for (const event of ['message', 'answer'] as const) deaf.socket.on(event, () => void heard.push(event));
+    expect(await deaf.ask('joinSession', { sessionId: session.sessionId, token: session.token, watch: false })).toMatchObject({ ok: true, role: 'owner' });
+    const { streamId } = (await whole.client.ask('say', { sessionId: session.sessionId, content: QUESTION })) as unknown as { streamId: string };
+    await whole.client.ended(streamId);
+    await until('both heard of it', () => heard.length === 3);
+    expect(heard).toEqual(['message', 'answer', 'message']);
+    expect(deaf.eventsOf(streamId)).toEqual([]);
+    deaf.close();
+    whole.client.close();
+  });
+
   it('roles: each may what PROTOCOL.md says, and nothing without a token or by another session\'s', async () => {
     const [session, other] = [await create(), await create()];
     const [speaker, viewer] = [await add(session, 'speaker'), await add(session, 'viewer')];

@@ -11,8 +11,8 @@ import { Producers } from '../../apps/model-manager/producers.js';
 import type { PullPatience } from '../../apps/model-manager/pull-policy.js';
 import { PullWishes } from '../../apps/model-manager/pull-wishes.js';
 import { type PullSetup, Pulls } from '../../apps/model-manager/pulls.js';
+import { OllamaProvider } from '../../apps/model-manager/providers/ollama-provider.js';
 import { Routes } from '../../apps/model-manager/providers/routes.js';
-import { Answers } from '../../apps/model-manager/answers.js';
 import { Announcer } from '../../apps/model-manager/announcer.js';
 import { Peers } from '../../apps/model-manager/peers.js';
 import { Residency } from '../../apps/model-manager/residency.js';
@@ -62,8 +62,9 @@ export async function modelManagerParts(net: TestBus, engine: FakeOllama, { mode
   const wishes = new PullWishes(dataDir, node, (message) => void warnings.push(message));
   const setup: PullSetup = { patience: HASTE, lookup: async () => undefined, wishes, ...pullSetup };
   const pulls = new Pulls(bus, link, catalogue, config, setup);
-  const routes = new Routes(config);
-  const producers = new Producers(bus, link, catalogue, new Answers(link, residency, turns, peers), routes);
+  const own = new OllamaProvider(link, catalogue, residency, turns);
+  const routes = new Routes(bus, own, config, log);
+  const producers = new Producers(bus, own, peers, routes);
   const close = async () => {
     await producers.onApplicationShutdown();
     await routes.onApplicationShutdown();
@@ -72,5 +73,5 @@ export async function modelManagerParts(net: TestBus, engine: FakeOllama, { mode
     await pulls.onApplicationShutdown();
     if (given === undefined) await rm(dataDir, { recursive: true, force: true });
   };
-  return { bus, link, catalogue, config, dataDir, warnings, close, pulls, residency, turns, peers, announcer, producers };
+  return { bus, link, catalogue, config, dataDir, warnings, close, pulls, residency, turns, peers, announcer, own, routes, producers };
 }

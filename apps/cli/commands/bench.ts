@@ -1,9 +1,7 @@
 /** `ollamesh bench`: how fast a model is on the machine that runs it. */
 import { Command } from 'commander';
-import type { Benchmark, Spread } from '#contracts';
-import { findOrLaunchMesh } from '../find-mesh.js';
-import { engineAnswering } from '../gateway-probe.js';
-import type { FindOptions } from '../lease-mesh.js';
+import type { Benchmark } from '#client';
+import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { startUpView } from '../view/choose-view.js';
 
@@ -19,15 +17,22 @@ export function benchCommand(): Command {
 }
 
 async function bench(model: string | undefined, options: FindOptions & { repeats: number; json?: boolean }): Promise<void> {
-  const mesh = await findOrLaunchMesh(options, startUpView(process.stderr, false));
+  const mesh = await findOrLaunchMesh({ ...options, fetch: await patientFetch() }, startUpView(process.stderr, false));
   try {
     await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
     process.stderr.write('Measuring; this takes a while.\n');
-    const benchmark = await mesh.client.benchmark(model, options.repeats);
+    const benchmark = await mesh.client.models.benchmark(model, { repeats: options.repeats });
     process.stdout.write(options.json ? `${JSON.stringify(benchmark, null, 2)}\n` : figures(benchmark));
   } finally {
     mesh.release();
   }
+}
+
+/** Node's own gives an answer five minutes to begin. */
+async function patientFetch(): Promise<typeof fetch> {
+  const { Agent, fetch: send } = await import('undici');
+  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  return ((url: string, request: object) => send(url, { ...request, dispatcher })) as unknown as typeof fetch;
 }
 
 function figures({ model, node, engine, runs, firstTokenMs, promptTokensPerSecond, tokensPerSecond, loadMs, vramBytes, ramBytes }: Benchmark): string {
@@ -41,7 +46,7 @@ function figures({ model, node, engine, runs, firstTokenMs, promptTokensPerSecon
   return `${model} on "${node}" (${engine}), ${runs} runs, median (least to most):\n${rows.map(([what = '', figure]) => `  ${what.padEnd(20)} ${figure}\n`).join('')}`;
 }
 
-function spread({ median, min, max }: Spread, unit: string): string {
+function spread({ median, min, max }: Benchmark['firstTokenMs'], unit: string): string {
   return `${rounded(median)} ${unit} (${rounded(min)} to ${rounded(max)})`;
 }
 

@@ -1,8 +1,7 @@
 /** `ollamesh cache`: what the gateway's response cache holds and saves, and how to empty it. */
 import { Command } from 'commander';
-import { findRunningMesh } from '../find-mesh.js';
-import type { FindOptions } from '../lease-mesh.js';
-import type { GatewayClient } from '../gateway-client.js';
+import type { Client } from '#client';
+import { type FindOptions, findRunningMesh } from '../find-mesh.js';
 
 type CacheOptions = FindOptions & { json?: boolean };
 
@@ -42,7 +41,7 @@ async function clear(options: CacheOptions): Promise<void> {
   process.stdout.write(options.json ? '{"cleared":true}\n' : 'The cache is empty.\n');
 }
 
-async function running(options: CacheOptions): Promise<GatewayClient | undefined> {
+async function running(options: CacheOptions): Promise<Client | undefined> {
   const client = await findRunningMesh(options);
   if (client) return client;
   process.stdout.write(options.json ? '{"running":false}\n' : 'No mesh runs. Start one: ollamesh up\n');

@@ -1,11 +1,8 @@
 /** `ollamesh chat`: asks one question and streams the answer, or talks until the input ends. */
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
-import { type ChatMessage, MeshError } from '#contracts';
-import { findOrLaunchMesh } from '../find-mesh.js';
-import { engineAnswering } from '../gateway-probe.js';
-import type { FindOptions } from '../lease-mesh.js';
-import type { GatewayClient } from '../gateway-client.js';
+import type { Answer, ChatMessage, Client } from '#client';
+import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { exitCodeOf } from '../shutdown.js';
 import { AnswerText } from '../view/answer-text.js';
@@ -26,15 +23,15 @@ type ChatOptions = FindOptions & { model?: string; system?: string };
 
 async function chat(question: string | undefined, options: ChatOptions): Promise<void> {
   const mesh = await findOrLaunchMesh(options, startUpView(process.stderr, false));
-  let cancel: (() => Promise<void>) | undefined;
+  let running: Answer | undefined;
   const interrupted = () => {
-    const ending = (cancel?.() ?? Promise.resolve()).catch(() => undefined); // Ending anyway.
+    const ending = (running?.cancel() ?? Promise.resolve()).catch(() => undefined); // Ending anyway.
     void ending.finally(() => process.exit(exitCodeOf('SIGINT')));
   };
   process.once('SIGINT', interrupted);
   try {
     await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
-    const ask = (messages: ChatMessage[]) => answer(mesh.client, messages, options, (stop) => (cancel = stop));
+    const ask = (messages: ChatMessage[]) => answer(mesh.client, messages, options, (answering) => (running = answering));
     if (question !== undefined) await ask([{ role: 'user', content: question === '-' ? await readAll(process.stdin) : question }]);
     else await converse(ask);
   } finally {
@@ -57,14 +54,12 @@ async function converse(ask: (messages: ChatMessage[]) => Promise<string>): Prom
 }
 
 /** Streams one answer to standard output. @returns the whole text @throws MeshError what ended it early */
-async function answer(client: GatewayClient, messages: ChatMessage[], { model, system }: ChatOptions, started: (stop: () => Promise<void>) => void): Promise<string> {
-  const { id, ownerToken } = await client.createStream({ messages, ...(model !== undefined && { model }), ...(system !== undefined && { system }) });
-  started(() => client.cancel(id, ownerToken));
+async function answer(client: Client, messages: ChatMessage[], { model, system }: ChatOptions, started: (answer: Answer) => void): Promise<string> {
+  const answering = await client.chat(messages, { ...(model !== undefined && { model }), ...(system !== undefined && { system }) });
+  started(answering);
   const shown = new AnswerText();
-  for await (const event of client.watch(id, new AbortController().signal)) {
-    if (event.event === 'failed') throw MeshError.fromBody(event.data.error);
-    if (event.event === 'done') break;
-    process.stdout.write(shown.take(event));
+  for await (const event of answering) {
+    if (event.event === 'snapshot' || event.event === 'delta') process.stdout.write(shown.take(event));
   }
   process.stdout.write('\n');
   return shown.text;

@@ -1,11 +1,11 @@
 /** `ollamesh dev -- command`: runs a dev server with a mesh beside it, and tells it where. */
 import { spawn } from 'node:child_process';
 import { Command } from 'commander';
+import type { Client } from '#client';
 import { type Environment, environment } from '#environment';
 import { MeshError } from '#mesh-error';
 import { borrowMesh } from '../borrowed-mesh.js';
-import { type GatewayProbe, engineAnswering } from '../gateway-probe.js';
-import type { FindOptions } from '../lease-mesh.js';
+import { type FindOptions, engineAnswering } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { type EndSignal, exitCodeOf } from '../shutdown.js';
 import { startUpView } from '../view/choose-view.js';
@@ -48,11 +48,11 @@ async function dev([program = '', ...args]: string[], options: DevOptions): Prom
 async function leadToMesh({ force, wait, ...options }: DevOptions): Promise<{ env: Record<string, string | undefined>; forget(): Promise<void> }> {
   const mesh = await borrowMesh(options, startUpView(process.stderr, false));
   try {
-    if (wait) await engineAnswering(mesh.gateway, ENGINE_PATIENCE_MS);
-    const { env, report } = injected(environment(), variablesFor(mesh.url, mesh.key), force === true);
+    if (wait) await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
+    const { env, report } = injected(environment(), variablesFor(mesh.client.url, mesh.key), force === true);
     for (const line of report) process.stderr.write(`  env       ${line}\n`);
     const over = new AbortController();
-    if (!wait) void tellOfEngine(mesh.gateway, over.signal);
+    if (!wait) void tellOfEngine(mesh.client, over.signal);
     void mesh.lost.then(() => {
       if (!over.signal.aborted) process.stderr.write('  mesh      The mesh has ended. Start it again: ollamesh up -d\n');
       over.abort();
@@ -69,7 +69,7 @@ async function leadToMesh({ force, wait, ...options }: DevOptions): Promise<{ en
 }
 
 /** Tells beside the command how it stands with the engine. Most often one answers already, and there is nothing to say. */
-async function tellOfEngine(gateway: GatewayProbe, signal: AbortSignal): Promise<void> {
+async function tellOfEngine(client: Client, signal: AbortSignal): Promise<void> {
   const say = (text: string) => void (signal.aborted || process.stderr.write(`  engine    ${text}\n`));
   let isLate = false;
   const soon = setTimeout(() => {
@@ -77,7 +77,7 @@ async function tellOfEngine(gateway: GatewayProbe, signal: AbortSignal): Promise
     say('None answers yet; your command runs meanwhile. What it waits for: ollamesh status');
   }, SOON_MS);
   try {
-    await engineAnswering(gateway, ENGINE_PATIENCE_MS, signal);
+    await engineAnswering(client, ENGINE_PATIENCE_MS, signal);
     if (isLate) say('It answers.');
   } catch (thrown) {
     say(`${MeshError.from(thrown).message} What is wrong: ollamesh doctor`);

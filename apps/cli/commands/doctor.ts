@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { packageRoot } from '#package-root';
 import { blocks } from '../doctor/check.js';
-import type { FindOptions } from '../lease-mesh.js';
+import type { FindOptions } from '../find-mesh.js';
 import { doctorView } from '../view/doctor-view.js';
 import { painterOf } from '../view/style.js';
 

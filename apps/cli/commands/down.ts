@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { MeshError } from '#contracts';
 import { identityOf } from '#processes';
-import { loadMine, reach } from '../lease-mesh.js';
+import { loadMine, reach } from '../find-mesh.js';
 import { claimant, settleRunFile } from '../run-file.js';
 import type { SharedOptions } from '../settings.js';
 

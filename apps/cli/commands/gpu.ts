@@ -1,7 +1,6 @@
 /** `ollamesh gpu`: the GPUs of the mesh that runs, else of this machine: what they are, what stands in their way, what fits. */
 import { Command } from 'commander';
-import { findRunningMesh } from '../find-mesh.js';
-import type { FindOptions } from '../lease-mesh.js';
+import { type FindOptions, findRunningMesh } from '../find-mesh.js';
 import { gpuTable } from '../view/gpu-table.js';
 import { painterOf } from '../view/style.js';
 

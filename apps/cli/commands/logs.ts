@@ -3,7 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { logFileIn } from '../background.js';
-import { loadMine } from '../lease-mesh.js';
+import { loadMine } from '../find-mesh.js';
 import { olderPartOf } from '../log-bound.js';
 import type { SharedOptions } from '../settings.js';
 

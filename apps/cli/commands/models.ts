@@ -1,16 +1,13 @@
 /** `ollamesh models` and `ollamesh pull`: what the engine has, what would suit the machine, and how to get it. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
-import { MeshError, type Model, ModelPriority, ModelTask, PullPolicy, type Recommendations } from '#contracts';
-import { findOrLaunchMesh } from '../find-mesh.js';
-import { engineAnswering } from '../gateway-probe.js';
-import type { FindOptions } from '../lease-mesh.js';
+import type { Client, Model, Recommendations } from '#client';
+import { ModelPriority, ModelTask, PullPolicy } from '#contracts';
+import { type FindOptions, engineAnswering, findOrLaunchMesh } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
 import { startUpView } from '../view/choose-view.js';
 import { ProgressBar } from '../view/progress-bar.js';
 
 const ENGINE_PATIENCE_MS = 60_000;
-const POLL_MS = 200;
 
 export function modelsCommand(): Command {
   return withMeshOptions(new Command('models').description('list the models that the engine has, or those that suit this machine'))
@@ -21,11 +18,11 @@ export function modelsCommand(): Command {
     .action(async (options: FindOptions & { json?: boolean; recommend?: ModelTask; priority: ModelPriority }) => {
       const { recommend, priority } = options;
       if (recommend) {
-        const recommended = await withMesh(options, (client) => client.recommended(recommend, priority));
+        const recommended = await withMesh(options, (client) => client.models.recommended({ task: recommend, priority }));
         process.stdout.write(options.json ? `${JSON.stringify(recommended, null, 2)}\n` : recommendedTable(recommended));
         return;
       }
-      const models = await withMesh(options, (client) => client.models());
+      const models = await withMesh(options, (client) => client.models.list());
       process.stdout.write(options.json ? `${JSON.stringify(models, null, 2)}\n` : table(models));
     });
 }
@@ -38,27 +35,28 @@ export function pullCommand(): Command {
     .option('--cancel', 'end the pull that is under way, for everybody; what has come stays')
     .action(async (model: string, options: FindOptions & { policy: PullPolicy; cancel?: boolean }) => {
       if (options.cancel) {
-        await withMesh(options, (client) => client.cancelPull(model));
+        await withMesh(options, (client) => client.models.cancelPull(model));
         process.stdout.write(`The pull of ${model} is cancelled. What has come stays: a new pull goes on from there.\n`);
         return;
       }
       const bar = new ProgressBar(process.stderr);
       const name = await withMesh(options, async (client) => {
-        let progress = await client.pull(model, options.policy);
-        while (progress.status === 'pulling') {
-          bar.show(progress);
-          await sleep(POLL_MS);
-          progress = await client.pullStatus(progress.model);
+        let name = model;
+        try {
+          for await (const progress of client.models.pull(model, { policy: options.policy })) {
+            ({ model: name } = progress);
+            if (progress.status === 'pulling') bar.show(progress);
+          }
+        } finally {
+          bar.end();
         }
-        bar.end();
-        if (progress.status === 'failed') throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling ${model} failed.`);
-        return progress.model;
+        return name;
       });
       process.stdout.write(`${name} is here. Try: ollamesh chat -m ${name} "Hello!"\n`);
     });
 }
 
-async function withMesh<Result>(options: FindOptions, work: (client: Awaited<ReturnType<typeof findOrLaunchMesh>>['client']) => Promise<Result>): Promise<Result> {
+async function withMesh<Result>(options: FindOptions, work: (client: Client) => Promise<Result>): Promise<Result> {
   const mesh = await findOrLaunchMesh(options, startUpView(process.stderr, false));
   try {
     await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);

@@ -2,10 +2,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import type { Service } from '#contracts';
-import { findRunningMesh } from '../find-mesh.js';
-import type { FindOptions } from '../lease-mesh.js';
-import type { GatewayClient } from '../gateway-client.js';
+import type { Client, Service } from '#client';
+import { type FindOptions, findRunningMesh } from '../find-mesh.js';
 
 type Options = FindOptions & { json?: boolean };
 
@@ -14,13 +12,13 @@ const SOURCES = 'a path, git:<url>#<ref>, github:<owner>/<repository>, or "ollam
 export function servicesCommand(): Command {
   const services = new Command('services').description('engines described by *.service.yml files: list, start, refresh, stop');
   subcommand(services, 'list', 'list the definitions that are known', { isDefault: true }).action((options: Options) =>
-    run(options, async (client) => client.services(), (all) => all.map(lineOf).join('\n')));
+    run(options, (client) => client.services.list(), (all) => all.map(lineOf).join('\n')));
   subcommand(services, 'start', 'make the engine by a definition').argument('<service>', SOURCES).action((service: string, options: Options) =>
-    run(options, (client) => client.startService(here(service)), (started) => `${lineOf(started)}\nHow it goes: ollamesh status`));
+    run(options, (client) => client.services.start(here(service)), (started) => `${lineOf(started)}\nHow it goes: ollamesh status`));
   subcommand(services, 'refresh', "fetch a repository's definition again").argument('<service>', SOURCES).action((service: string, options: Options) =>
-    run(options, (client) => client.refreshService(here(service)), lineOf));
+    run(options, (client) => client.services.refresh(here(service)), lineOf));
   subcommand(services, 'stop', 'go back to the engine that the configuration asks for').action((options: Options) =>
-    run(options, (client) => client.stopService().then(() => client.services()), (all) => all.map(lineOf).join('\n')));
+    run(options, (client) => client.services.stop().then(() => client.services.list()), (all) => all.map(lineOf).join('\n')));
   return services;
 }
 
@@ -28,7 +26,7 @@ function subcommand(parent: Command, name: string, description: string, options 
   return parent.command(name, options).description(description).option('--url <url>', 'address of the gateway').option('-c, --config <file>', 'config file').option('--json', 'as JSON');
 }
 
-async function run<Result>(options: Options, work: (client: GatewayClient) => Promise<Result>, text: (result: Result) => string): Promise<void> {
+async function run<Result>(options: Options, work: (client: Client) => Promise<Result>, text: (result: Result) => string): Promise<void> {
   const client = await findRunningMesh(options);
   if (!client) {
     process.stderr.write('No mesh runs. Start one: ollamesh up\n');

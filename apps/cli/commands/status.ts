@@ -1,7 +1,6 @@
 /** `ollamesh status`: what the mesh that runs is doing. */
 import { Command } from 'commander';
-import { findRunningMesh } from '../find-mesh.js';
-import type { FindOptions } from '../lease-mesh.js';
+import { type FindOptions, findRunningMesh } from '../find-mesh.js';
 import { engineLines } from '../view/engine-lines.js';
 
 export function statusCommand(): Command {
@@ -22,7 +21,7 @@ async function status(options: FindOptions & { json?: boolean }): Promise<void> 
     return;
   }
   const [engines, hardware] = await Promise.all([client.engines(), client.hardware()]);
-  const models = engines.some(({ url }) => url !== undefined) ? await client.models() : [];
+  const models = engines.some(({ url }) => url !== undefined) ? await client.models.list() : [];
   if (options.json) {
     process.stdout.write(`${JSON.stringify({ running: true, url: client.url, engines, hardware, models }, null, 2)}\n`);
     return;

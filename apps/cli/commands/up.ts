@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { MeshError } from '#contracts';
 import { type Told, logFileIn } from '../background.js';
-import { holdMesh, loadMine, reach } from '../lease-mesh.js';
+import { holdMesh, loadMine, reach } from '../find-mesh.js';
 import type { launchMesh as LaunchMesh } from '../launch.js';
 import { boundLog } from '../log-bound.js';
 import { type SharedOptions, withMeshOptions } from '../settings.js';

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { ConfigError, type LoadedConfig, environment } from '#config';
-import { type FindOptions, lookForMesh } from '../lease-mesh.js';
+import { type FindOptions, findRunningMesh } from '../find-mesh.js';
 import { readHardware } from '../read-hardware.js';
 import { loadSettings } from '../settings.js';
 import { type Check, type Result, runChecks } from './check.js';
@@ -17,7 +17,7 @@ export async function examine(options: FindOptions, oldestNode: string): Promise
   const node = nodeCheck(process.versions.node, oldestNode);
   const { config, file, problem } = await settingsOf(options);
   if (!config) return await runChecks([node, { name: 'config', run: async () => ({ state: 'fail', detail: problem, next: 'Correct the settings named above; docs/configuration.md has all of them' }) }], LIMIT_MS);
-  const running = await lookForMesh(options).catch(() => undefined); // The one named with --url does not answer: the mesh check says so.
+  const running = await findRunningMesh(options).catch(() => undefined); // The one named with --url does not answer: the mesh check says so.
   let reading: ReturnType<typeof readHardware> | undefined;
   const checks: Check[] = [
     node,

@@ -1,6 +1,5 @@
 /** What of an answer is still to be written: what is on a terminal cannot be taken back, so a snapshot only adds what is new. */
-import { textOf } from '#streams';
-import type { StreamEvent } from '../gateway-client.js';
+import type { AnswerEvent } from '#client';
 
 export class AnswerText {
   #text = '';
@@ -11,9 +10,9 @@ export class AnswerText {
   }
 
   /** @returns what to write for `event`; an answer that began anew starts on a line of its own */
-  take({ event, data }: Extract<StreamEvent, { event: 'snapshot' | 'delta' }>): string {
+  take({ event, text }: Pick<Extract<AnswerEvent, { event: 'snapshot' | 'delta' }>, 'event' | 'text'>): string {
     const before = this.#text;
-    this.#text = event === 'snapshot' ? textOf(data.parts) : before + textOf(data.parts);
+    this.#text = event === 'snapshot' ? text : before + text;
     return this.#text.startsWith(before) ? this.#text.slice(before.length) : `\n${this.#text}`;
   }
 }

@@ -1,6 +1,6 @@
 /** Finds the answer of a request that was answered before, and keeps those to come; cache-key.ts says what is the same, response-cache.ts holds it. */
 import { Inject, Injectable } from '@nestjs/common';
-import type { Config } from '#config';
+import { type Config, RoutingTable } from '#config';
 import type { CacheMode, CacheOutcome, StreamRequest } from '#contracts';
 import { CONFIG } from '#runtime';
 import { MeshView } from '../mesh-view.js';
@@ -22,12 +22,14 @@ export class KnownAnswers {
   readonly #cache: ResponseCache;
   readonly #digests: ModelDigests;
   readonly #mesh: MeshView;
+  readonly #routing: RoutingTable;
   readonly #isShared: boolean;
 
-  constructor(cache: ResponseCache, digests: ModelDigests, mesh: MeshView, @Inject(CONFIG) config: Config) {
+  constructor(cache: ResponseCache, digests: ModelDigests, mesh: MeshView, routing: RoutingTable, @Inject(CONFIG) config: Config) {
     this.#cache = cache;
     this.#digests = digests;
     this.#mesh = mesh;
+    this.#routing = routing;
     this.#isShared = config.gateway.cache.shared;
   }
 
@@ -38,12 +40,14 @@ export class KnownAnswers {
   async lookUp(request: StreamRequest, caller: string, mode: CacheMode | undefined): Promise<LookedUp> {
     const node = this.#mesh.nodeFor(request.model);
     const scope = this.#isShared ? 'everybody' : caller;
-    const use = this.#cache.enabled ? cacheUse(request, mode) : { read: false, write: false };
+    const isRouted = this.#routing.targetsOf(request.model) !== undefined; // Another target may answer the next time.
+    const use = this.#cache.enabled && !isRouted ? cacheUse(request, mode) : { read: false, write: false };
     const key = use.write ? await this.#keyOf(request, scope, node) : undefined;
     const answer = use.read ? this.#cache.find(key) : undefined;
     if (!use.read) this.#cache.bypass();
     if (answer) return { outcome: 'hit', answer, keep: () => undefined };
     const keep = (relay: StreamRelay, model: string) => {
+      if (relay.targets) return;
       if (request.model === undefined) this.#digests.learnDefault(node, model);
       if (!use.write) return;
       // Whatever was taken for the default: it is kept under the model that did answer.

@@ -24,6 +24,14 @@ export interface DoorFormat {
   whole(parts: readonly Part[], done: Done): string;
 }
 
+/** What an answer's head says that is known late. */
+export interface Head {
+  /** Called before it goes out. */
+  tell(): void;
+  /** True: it is worth waiting for the first content, as long as that is not too long. */
+  readonly waits: boolean;
+}
+
 const NOTHING = Buffer.alloc(0);
 /** Each answer has words of its own: there is nothing to encode for several. */
 const OWN_WORDS: Transport = { encode: () => NOTHING };
@@ -36,6 +44,7 @@ export class DoorAnswer implements Viewer {
   readonly #format: DoorFormat;
   readonly #stream: boolean;
   readonly #bufferBytes: number;
+  readonly #head: Head;
   readonly #whole: Part[] = [];
   #began = false;
   #over = false;
@@ -44,11 +53,12 @@ export class DoorAnswer implements Viewer {
   #settle!: { resolve: () => void; reject: (error: MeshError) => void };
 
   /** @param bufferBytes bytes that may wait for this client */
-  constructor(response: Response, format: DoorFormat, stream: boolean, bufferBytes: number) {
+  constructor(response: Response, format: DoorFormat, stream: boolean, bufferBytes: number, head: Head) {
     this.#response = response;
     this.#format = format;
     this.#stream = stream;
     this.#bufferBytes = bufferBytes;
+    this.#head = head;
     this.ended = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
   }
 
@@ -73,7 +83,7 @@ export class DoorAnswer implements Viewer {
   }
 
   keepAlive(): void {
-    if (this.#began && this.#format.comment !== undefined) this.#response.write(this.#format.comment);
+    if (this.#format.comment !== undefined && (this.#began || (this.#stream && this.#head.waits))) this.#write(this.#format.comment);
   }
 
   end(): void {
@@ -113,7 +123,7 @@ export class DoorAnswer implements Viewer {
 
   /** The head goes out at once, so that no client takes a model's load for a dead server. */
   #wait(status: NonNullable<Delta['status']>): void {
-    if (!this.#stream || this.#format.comment === undefined) return;
+    if (!this.#stream || this.#format.comment === undefined || (this.#head.waits && !this.#began)) return;
     this.#write(this.#format.waiting?.(status) ?? this.#format.comment);
   }
 
@@ -124,6 +134,7 @@ export class DoorAnswer implements Viewer {
     }
     this.#began = true;
     this.#response.socket?.setNoDelay(true);
+    this.#head.tell();
     this.#response.writeHead(200, { 'content-type': this.#format.streamType, 'cache-control': 'no-cache', 'x-accel-buffering': 'no', ...this.#format.headers });
     this.#response.write(this.#format.begin() + text);
   }
@@ -135,6 +146,7 @@ export class DoorAnswer implements Viewer {
       this.#response.end();
     } else {
       const body = Buffer.from(this.#format.whole(this.#whole, done));
+      this.#head.tell();
       this.#response.writeHead(200, { 'content-type': this.#format.wholeType, 'content-length': body.length }).end(body);
     }
     this.#settle.resolve();

@@ -12,6 +12,7 @@ import { Relays } from '../relay/relays.js';
 import type { StreamRelay } from '../relay/stream-relay.js';
 import { CACHE_HEADER, askerOf, tellChoice } from './rest/asker.js';
 import { DoorAnswer, type DoorFormat } from './door-answer.js';
+import { tellProvider, tellTried } from './route-headers.js';
 
 /**
  * Should this gateway vanish, the engine's work for it ends after so long, in milliseconds: as long as a gateway waits for a bus that
@@ -64,7 +65,8 @@ export class DoorStreams {
   async show(response: Response, id: string, format: DoorFormat, stream: boolean, left?: () => void): Promise<void> {
     const relay = await this.relays.get(id);
     tellStream(response, relay);
-    const answer = new DoorAnswer(response, format, stream, this.#bufferBytes);
+    const head = { tell: () => tellProvider(response, relay), waits: relay.targets !== undefined };
+    const answer = new DoorAnswer(response, format, stream, this.#bufferBytes, head);
     const gone = () => {
       relay.leave(answer);
       answer.left();
@@ -73,7 +75,10 @@ export class DoorStreams {
     if (response.closed || response.destroyed) return gone(); // Left before there was anything to leave: nothing would say so again.
     response.once('close', gone);
     relay.join(answer);
-    await answer.ended;
+    await answer.ended.catch((thrown: unknown) => {
+      tellTried(response, thrown);
+      throw thrown;
+    });
   }
 }
 

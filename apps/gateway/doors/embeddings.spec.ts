@@ -1,6 +1,7 @@
 /** Vectors in batches: whatever the number of texts and the size of a message, each text has its vector, in order. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { TestBus } from '../../../test/fakes/test-bus.js';
+import { Config, RoutingTable } from '#config';
 import { InferenceEmbed, MeshError } from '#contracts';
 import { MeshView } from '../mesh-view.js';
 import { ModelChooser } from '../model-chooser.js';
@@ -30,7 +31,7 @@ beforeEach(async () => {
   await manager.flush();
   const bus = await net.connect('gateway');
   const mesh = new MeshView(bus);
-  embeddings = new Embeddings(bus, mesh, (usage = new Usage(bus, {} as never)), new ModelChooser(mesh, new ModelsOfNodes(bus, mesh)));
+  embeddings = new Embeddings(bus, mesh, (usage = new Usage(bus, {} as never)), new ModelChooser(mesh, new ModelsOfNodes(bus, mesh), new RoutingTable(Config.parse({}), undefined)));
 });
 afterEach(() => net.close());
 

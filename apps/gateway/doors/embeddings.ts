@@ -1,11 +1,12 @@
 /** Vectors of any number of texts, asked for in batches whose answers fit in a message of the bus. */
 import { Injectable } from '@nestjs/common';
 import { Bus } from '#bus';
-import { InferenceEmbed, MeshError, type ModelChoice, ModelName, parseOrThrow } from '#contracts';
+import { AskedModel, InferenceEmbed, MeshError, type ModelChoice, parseOrThrow } from '#contracts';
 import { z } from 'zod';
 import type { Caller } from '../guard/caller.js';
 import { MeshView } from '../mesh-view.js';
 import { ModelChooser } from '../model-chooser.js';
+import { answeringModel, providerOf } from '../route-text.js';
 import { Usage } from '../usage.js';
 
 /** Texts of one batch, and their characters: a vector is some 20 kB of JSON, a message 1 MB on a NATS server left as it is. */
@@ -30,28 +31,31 @@ export class Embeddings {
    * @throws MeshError `model_not_found`, `invalid_request` in the engine's words, `payload_too_large`, `too_many_requests`, `deadline_exceeded` after its time in the queue, `cancelled`
    */
   async embed({ input, model, ...wanted }: Wanted, { id: client, keyId }: Pick<Caller, 'id' | 'keyId'>, signal: AbortSignal): Promise<Embedded> {
-    const asked = model === undefined ? undefined : parseOrThrow(z.object({ model: ModelName }), { model }).model;
+    const asked = model === undefined ? undefined : parseOrThrow(z.object({ model: AskedModel }), { model }).model;
     const { model: settled, choice } = await this.chooser.settle(asked);
     const named = { ...(settled !== undefined && { model: settled }) };
     const node = this.mesh.nodeFor(named.model);
-    const sum = { embeddings: [] as number[][], totalNs: 0, loadNs: 0, promptTokens: 0 };
-    let chosen = '';
+    const sum = { embeddings: [] as number[][], totalNs: 0, loadNs: 0, promptTokens: 0, costUsd: 0 };
+    let last: Pick<Embedded, 'model' | 'route'> = { model: '' };
     const batches = batchesOf(input);
     for (let batch = batches.shift(); batch; batch = batches.shift()) {
-      const reply = await this.bus.call(InferenceEmbed, { ...wanted, ...named, client, input: batch }, { node, signal }).catch(smaller(batch));
+      const target = last.route && `${last.route.provider}:${last.route.model}`;
+      const reply = await this.bus.call(InferenceEmbed, { ...wanted, ...named, ...(target !== undefined && { target }), client, input: batch }, { node, signal }).catch(smaller(batch));
       if (Array.isArray(reply)) {
         batches.unshift(...reply);
         continue;
       }
-      chosen = reply.model;
+      last = last.route ? last : reply;
       sum.embeddings.push(...reply.embeddings);
       sum.totalNs += reply.totalNs;
       sum.loadNs += reply.loadNs;
       sum.promptTokens += reply.promptTokens;
+      sum.costUsd += reply.costUsd ?? 0;
     }
-    const { promptTokens, totalNs, loadNs } = sum;
-    this.usage.add({ kind: 'embedding', model: chosen, node, ...(keyId !== undefined && { keyId }), promptTokens, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: loadNs / 1e6, costUsd: 0 });
-    return { ...sum, model: chosen, node, ...(choice && { choice }) };
+    const { promptTokens, totalNs, loadNs, costUsd } = sum;
+    const { model: answered, route } = last;
+    this.usage.add({ kind: 'embedding', model: answeringModel(last), provider: providerOf(last), node, ...(keyId !== undefined && { keyId }), promptTokens, answerTokens: 0, totalMs: totalNs / 1e6, loadMs: loadNs / 1e6, costUsd });
+    return { ...sum, model: answered, ...(route && { route }), node, ...(choice && { choice }) };
   }
 }
 

@@ -7,6 +7,7 @@ import { EngineExchanges } from '../../model-manager/engine-exchanges.js';
 import type { Bus } from '#bus';
 import { OllamaClient } from '#ollama';
 import { EngineExchangeBegin, EngineExchangeEnd, EngineExchangeReceive, EngineExchangeSend } from '#contracts';
+import { Config, RoutingTable } from '#config';
 import { MeshView } from '../mesh-view.js';
 import { MeshModels } from './mesh-models.js';
 import { EnginePassage } from './ollama/engine-passage.js';
@@ -31,7 +32,7 @@ beforeEach(async () => {
   bus = await net.connect('gateway');
   mesh = new MeshView(bus);
   mesh.take({ event: 'engine', data: engineAt(engine.url) });
-  models = new MeshModels(new EnginePassage(bus, mesh), mesh);
+  models = new MeshModels(new EnginePassage(bus, mesh), mesh, new RoutingTable(Config.parse({}), undefined));
   models.onApplicationBootstrap();
 });
 afterEach(async () => {

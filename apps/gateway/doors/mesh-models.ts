@@ -1,6 +1,8 @@
-/** What the engines of the mesh list, each model once and in the words of its engine, remembered for a moment: clients ask often. */
+/** What the engines of the mesh list, each model once and in the words of its engine, remembered for a moment: clients ask often. Behind them the names that the configuration gives to targets. */
+import { createHash } from 'node:crypto';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { MeshError } from '#contracts';
+import { type NamedRoute, RoutingTable } from '#config';
+import { AskedModel, MeshError, type ProviderFeature, isSameModel } from '#contracts';
 import { MeshView } from '../mesh-view.js';
 import { EnginePassage } from './ollama/engine-passage.js';
 
@@ -11,17 +13,24 @@ const BELIEVED_MS = 1_000;
 export interface ListedModel {
   readonly name: string;
   readonly modified_at?: string;
+  /** Where its answers come from, of what is no engine's model. */
+  readonly targets?: readonly string[];
 }
 
 @Injectable()
 export class MeshModels implements OnApplicationBootstrap {
   readonly #passage: EnginePassage;
   readonly #mesh: MeshView;
+  readonly #routing: RoutingTable;
+  readonly #routes: readonly ListedModel[];
   #tags: { readonly at: number; readonly models: Promise<ListedModel[]> } | undefined;
 
-  constructor(passage: EnginePassage, mesh: MeshView) {
+  constructor(passage: EnginePassage, mesh: MeshView, routing: RoutingTable) {
     this.#passage = passage;
     this.#mesh = mesh;
+    this.#routing = routing;
+    const since = new Date().toISOString();
+    this.#routes = routing.names.map((route) => listed(route, since));
   }
 
   onApplicationBootstrap(): void {
@@ -30,14 +39,29 @@ export class MeshModels implements OnApplicationBootstrap {
     });
   }
 
-  /** Every model there is. @throws MeshError of an engine that can't tell */
-  tags(): Promise<ListedModel[]> {
+  /** Every model there is. @throws MeshError of an engine that can't tell, where there is nothing else */
+  async tags(): Promise<ListedModel[]> {
+    const models = await this.#engineTags().catch((thrown: unknown): ListedModel[] => (this.#routes.length > 0 ? [] : raise(thrown)));
+    return [...models.filter(({ name }) => !this.#routes.some((route) => route.name === name)), ...this.#routes];
+  }
+
+  #engineTags(): Promise<ListedModel[]> {
     if (!this.#tags || performance.now() - this.#tags.at > BELIEVED_MS) {
       const models = this.#list('/api/tags');
       models.catch(() => this.forget());
       this.#tags = { at: performance.now(), models };
     }
     return this.#tags.models;
+  }
+
+  /** What Ollama's `show` says of a name that the configuration gives to targets; undefined for any other. */
+  shown(asked: string): object | undefined {
+    const name = AskedModel.safeParse(asked).data;
+    const route = this.#routes.find((listedRoute) => name !== undefined && isSameModel(listedRoute.name, name));
+    if (!route) return undefined;
+    const { targets = [], modified_at: modifiedAt } = route;
+    const capabilities = this.#routing.featuresOf(targets).flatMap((feature) => CAPABILITIES[feature] ?? []);
+    return { modelfile: '', parameters: '', template: '', details: DETAILS, model_info: {}, capabilities: ['completion', ...capabilities], modified_at: modifiedAt, remote_model: targets[0] ?? '', targets };
   }
 
   /** Those in memory. */
@@ -64,4 +88,18 @@ export class MeshModels implements OnApplicationBootstrap {
     const nodes = (await this.#mesh.engines()).filter(({ url }) => url !== undefined).map(({ node }) => node);
     return nodes.length > 0 ? nodes : [this.#mesh.nodeFor()];
   }
+}
+
+const DETAILS = { parent_model: '', format: '', family: '', families: null, parameter_size: '', quantization_level: '' };
+/** Ollama's words. */
+const CAPABILITIES: Partial<Record<ProviderFeature, string>> = { tools: 'tools', images: 'vision', thinking: 'thinking', embeddings: 'embedding' };
+
+/** As Ollama lists models that run elsewhere; its clients show the beginning of a digest. */
+function listed({ name, targets }: NamedRoute, since: string): ListedModel {
+  const digest = createHash('sha256').update(targets.join('\n')).digest('hex');
+  return { name, model: name, modified_at: since, size: 0, digest, details: DETAILS, remote_model: targets[0] ?? '', targets } as ListedModel;
+}
+
+function raise(thrown: unknown): never {
+  throw thrown;
 }

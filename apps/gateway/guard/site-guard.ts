@@ -13,7 +13,7 @@ const METHODS = 'GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS';
 /** What OpenAI's SDK sends from a page, as Ollama allows it too. */
 const OPENAI_SDK = ['Arch', 'Async', 'Custom-Poll-Interval', 'Helper-Method', 'Lang', 'Os', 'Package-Version', 'Poll-Helper', 'Retry-Count', 'Runtime', 'Runtime-Version', 'Timeout'];
 const HEADERS = `Authorization,X-Api-Key,Content-Type,User-Agent,Accept,Last-Event-ID,X-Requested-With,X-Request-Id,X-Ollamesh-Cache,Traceparent,Openai-Beta,${OPENAI_SDK.map((name) => `X-Stainless-${name}`).join(',')}`;
-const EXPOSED = 'x-ollamesh,x-ollamesh-stream,x-ollamesh-model,x-ollamesh-node,x-ollamesh-cache,x-request-id,ratelimit,ratelimit-policy,retry-after';
+const EXPOSED = 'x-ollamesh,x-ollamesh-stream,x-ollamesh-model,x-ollamesh-node,x-ollamesh-cache,x-ollamesh-choice,x-ollamesh-provider,x-ollamesh-route,x-request-id,ratelimit,ratelimit-policy,retry-after';
 const PREFLIGHT_MAX_AGE_S = '43200';
 
 /** What the configuration allows beside what is always allowed. */

@@ -4,16 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
 import { Bus } from '#bus';
 import type { Config } from '#config';
-import { type CreatedStream, type Head, InferenceStart, MeshError, type StoredLog, StreamCancel, StreamFrames, type StreamRequest, StreamsWatched } from '#contracts';
-import { isWorthAnotherNode } from '#placement';
+import { type CreatedStream, type Head, MeshError, type StoredLog, StreamCancel, type StreamRequest, StreamsWatched } from '#contracts';
 import { CONFIG } from '#runtime';
 import { StreamLog, coalescingWindowMs } from '#streams';
-import type { z } from 'zod';
 import { MeshView } from '../mesh-view.js';
 import { FinishedStreams } from './finished-streams.js';
 import { Playbacks } from './playbacks.js';
 import { RelayStats } from './relay-stats.js';
 import { type RelayContext, StreamRelay } from './stream-relay.js';
+import { StreamStarts } from './stream-starts.js';
 
 /** Injection token of other timings than the usual ones. */
 export const RELAY_TIMINGS = Symbol('relay timings');
@@ -37,12 +36,8 @@ const MAX_GONE = 10_000;
 /** How long after the bus came back a producer may not be back yet, and how often it is asked for meanwhile, in milliseconds. */
 const PRODUCERS_BACK_MS = 2_000;
 const ASK_AGAIN_MS = 100;
-/** What becomes of a stream in this time, in milliseconds, counts for or against its node. */
-const OUTCOME_MS = 10_000;
 /** Gateways that did not create a stream leave its creator so long to have it begun elsewhere, in milliseconds: a start's deadline, and some. */
 const SECOND_START_MS = 12_000;
-/** What requests may take that are kept for a second start, in characters; those beyond it have one only. */
-const MAX_KEPT_CHARACTERS = 32 * 1024 * 1024;
 /** Weight of the newest measurement of a write's cost. */
 const COST_WEIGHT = 0.1;
 
@@ -50,13 +45,6 @@ const COST_WEIGHT = 0.1;
 interface Found {
   readonly relay: StreamRelay;
   readonly endedAt: number;
-}
-
-/** What a second start of a stream needs, kept until its first word. */
-interface SecondStart {
-  readonly request: z.input<typeof InferenceStart.request> & { model: string };
-  readonly traceparent: string | undefined;
-  readonly characters: number;
 }
 
 export interface StartOptions {
@@ -76,7 +64,6 @@ export class Relays implements OnApplicationBootstrap {
   /** This gateway as it calls itself on the bus. */
   readonly #name = randomBytes(9).toString('base64url');
   readonly #bus: Bus;
-  readonly #mesh: MeshView;
   readonly #limits: Config['gateway']['limits'];
   readonly #timings: RelayTimings;
   readonly #kept: FinishedStreams;
@@ -89,13 +76,10 @@ export class Relays implements OnApplicationBootstrap {
   /** Ticks without a viewer, of each live stream that was taken over: its creator keeps it to its end, others only for viewers. */
   readonly #unwatchedTicks = new Map<string, number>();
   readonly #gone = new Set<string>();
-  /** Of streams whose node is still to be judged by them. */
-  readonly #outcomes = new Map<string, () => void>();
-  readonly #secondStarts = new Map<string, SecondStart>();
-  #keptCharacters = 0;
   readonly #onEnded = new Set<(relay: StreamRelay) => void>();
   readonly #attaching = new Map<string, Promise<StreamRelay>>();
   readonly #playbacks: Playbacks;
+  readonly #starts: StreamStarts;
   #writeCostMs = 0.01;
   #viewers = 0;
   /** Viewers of the stream that has most; as of the last tick where it lost some. */
@@ -113,21 +97,20 @@ export class Relays implements OnApplicationBootstrap {
     @Optional() @Inject(RELAY_TIMINGS) timings: RelayTimings = USUAL_TIMINGS,
   ) {
     this.#bus = bus;
-    this.#mesh = mesh;
     this.#limits = config.gateway.limits;
     this.#timings = timings;
     this.#kept = kept;
     this.#playbacks = new Playbacks(bus);
+    this.#starts = new StreamStarts(bus, mesh);
     this.#context = {
       bus,
       stats: this.stats,
       windowMs: (viewers) => coalescingWindowMs(this.#viewers, this.#writeCostMs, viewers / Math.max(this.#largest, viewers, 1)),
       measured: (costMs) => (this.#writeCostMs += COST_WEIGHT * (costMs - this.#writeCostMs)),
       ended: (relay) => {
-        this.#releaseSecondStart(relay.id);
         if (this.#relays.has(relay.id)) this.#finished(relay);
         this.#keep(relay);
-        this.#outcomes.get(relay.id)?.();
+        this.#starts.ended(relay.id);
         for (const listener of this.#onEnded) listener(relay);
       },
       viewersChanged: (from, to) => {
@@ -199,7 +182,7 @@ export class Relays implements OnApplicationBootstrap {
     relay.keyId = keyId;
     this.#relays.set(id, relay);
     try {
-      const started = await this.#start(relay, {
+      const started = await this.#starts.start(relay, {
         streamId: id,
         ownerTokenHash: hash(ownerToken),
         generation,
@@ -208,8 +191,9 @@ export class Relays implements OnApplicationBootstrap {
         ...(whenUnwatched === 'cancel' && { cancelUnwatchedMs: unwatchedGraceMs }),
       }, traceparent);
       relay.model = started.model;
+      relay.targets = started.targets;
       this.#silentTicks.set(id, 0);
-      return { id, ownerToken, model: started.model };
+      return { id, ownerToken, ...started };
     } catch (thrown) {
       await this.#forget(relay);
       throw thrown;
@@ -227,89 +211,6 @@ export class Relays implements OnApplicationBootstrap {
     this.#keep(relay);
     this.#playbacks.add(id, { model, log });
     return { id, ownerToken: randomBytes(24).toString('base64url'), model };
-  }
-
-  /**
-   * Gives a new stream to the node that suits it, and to one other where that one refuses.
-   * @throws MeshError of the first
-   */
-  async #start(relay: StreamRelay, request: Omit<z.input<typeof InferenceStart.request>, 'epoch'>, traceparent: string | undefined): Promise<{ model: string }> {
-    const tried = new Set<string>();
-    let first: unknown;
-    while (tried.size < 2) {
-      const node = this.#mesh.nodeFor(request.model, tried);
-      if (tried.has(node)) break;
-      tried.add(node);
-      try {
-        // An epoch of its own: one that did not answer in time may have begun all the same.
-        const epoch = tried.size;
-        const start = () => this.#bus.call(InferenceStart, { ...request, epoch }, { node, traceparent });
-        const started = await this.#mesh.placement.attempt(node, start, () => this.#outcome(relay, epoch));
-        relay.node = node;
-        this.#keepSecondStart({ ...request, model: started.model, epoch }, traceparent);
-        return started;
-      } catch (thrown) {
-        first ??= thrown;
-        if (!isWorthAnotherNode(thrown)) break;
-      }
-    }
-    throw first;
-  }
-
-  #keepSecondStart(request: SecondStart['request'], traceparent: string | undefined): void {
-    const characters = JSON.stringify(request).length;
-    if (this.#keptCharacters + characters > MAX_KEPT_CHARACTERS) return;
-    this.#keptCharacters += characters;
-    this.#secondStarts.set(request.streamId, { request, traceparent, characters });
-  }
-
-  #releaseSecondStart(id: string): SecondStart | undefined {
-    const kept = this.#secondStarts.get(id);
-    if (kept) this.#keptCharacters -= kept.characters;
-    this.#secondStarts.delete(id);
-    return kept;
-  }
-
-  /** Ends a stream whose producer has vanished, or has another node begin it anew where nobody has seen a word of it. */
-  async #lost(relay: StreamRelay): Promise<void> {
-    const error = new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON();
-    const kept = this.#releaseSecondStart(relay.id);
-    if (!kept) {
-      relay.fail(error);
-      return;
-    }
-    // One that another node was handed meanwhile, and nobody heard of, would be the next epoch.
-    const epoch = kept.request.epoch + 2;
-    relay.ignoreBefore(epoch);
-    const choice = this.#mesh.placement.choose(kept.request.model, new Set(relay.node === undefined ? [] : [relay.node]));
-    try {
-      if (!choice || choice.node === relay.node || choice.reason === 'could pull it' || choice.reason === 'its engine is coming') throw MeshError.fromBody(error);
-      this.#silentTicks.delete(relay.id); // Until it has begun there is nobody to be heard.
-      await this.#bus.call(InferenceStart, { ...kept.request, epoch, retried: true }, { node: choice.node, traceparent: kept.traceparent });
-      relay.node = choice.node;
-      if (relay.live) this.#silentTicks.set(relay.id, 0);
-    } catch {
-      // To gateways that wait for a second start as well.
-      this.#bus.publish(StreamFrames, [{ epoch: epoch + 1, seq: 1, kind: 'error', error }], { id: relay.id });
-      relay.fail(error);
-    }
-  }
-
-  /** Settles when the stream has ended or gone on for a while; rejects where it failed, or went on at another node. */
-  #outcome(relay: StreamRelay, epoch: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        clearTimeout(timer);
-        this.#outcomes.delete(relay.id);
-        const { ending } = relay;
-        if (ending?.kind === 'error') reject(MeshError.fromBody(ending.error));
-        else if (relay.head.epoch > epoch) reject(new MeshError('engine_unavailable', 'It failed before its first word, and another node went on with it.'));
-        else resolve();
-      };
-      const timer = setTimeout(settle, OUTCOME_MS).unref();
-      this.#outcomes.set(relay.id, settle);
-      if (!relay.live) settle();
-    });
   }
 
   /**
@@ -370,7 +271,7 @@ export class Relays implements OnApplicationBootstrap {
     for (const [id, head] of Object.entries(heads)) {
       const relay = this.#relays.get(id);
       if (!relay?.live || relay.ignores(head)) continue;
-      if (head.epoch > (this.#secondStarts.get(id)?.request.epoch ?? Infinity)) this.#releaseSecondStart(id); // It was handed over.
+      this.#starts.heardOf(id, head.epoch);
       if (this.#silentTicks.has(id)) this.#silentTicks.set(id, 0);
       relay.reach(head);
     }
@@ -459,7 +360,7 @@ export class Relays implements OnApplicationBootstrap {
     this.#silentTicks.delete(relay.id);
     this.#unwatchedTicks.delete(relay.id);
     this.#playbacks.forget(relay.id);
-    this.#releaseSecondStart(relay.id);
+    this.#starts.release(relay.id);
     if (this.#endedAt.delete(relay.id)) this.#finishedBytes -= relay.bytes;
     await relay.close();
   }
@@ -473,7 +374,7 @@ export class Relays implements OnApplicationBootstrap {
     for (const relay of this.#relays.values()) {
       this.#largest = Math.max(this.#largest, relay.viewers);
       relay.tick(now, this.#limits.viewerStallMs, keepAlive);
-      if (relay.firstPartAt !== undefined) this.#releaseSecondStart(relay.id);
+      if (relay.firstPartAt !== undefined) this.#starts.release(relay.id);
       const silent = this.#silentTicks.get(relay.id);
       if (silent === undefined || !relay.live) continue;
       this.#silentTicks.set(relay.id, silent + 1);
@@ -485,6 +386,14 @@ export class Relays implements OnApplicationBootstrap {
     for (const [id, endedAt] of this.#endedAt) {
       if (now - endedAt > this.#limits.finishedStreamMs) this.#evict(id);
     }
+  }
+
+  /** Ends a stream whose producer has vanished, unless another node begins it anew. */
+  async #lost(relay: StreamRelay): Promise<void> {
+    const error = new MeshError('producer_lost', 'The model-manager that produced this stream is gone. Ask again.').toJSON();
+    this.#silentTicks.delete(relay.id); // Until it has begun there is nobody to be heard.
+    if (!(await this.#starts.startAnew(relay, error))) relay.fail(error);
+    else if (relay.live) this.#silentTicks.set(relay.id, 0);
   }
 
   #sayWatched(): void {

@@ -4,7 +4,7 @@
  * lifetimes, beats and limits.
  */
 import type { Bus, Subscription } from '#bus';
-import { type Ending, type ErrorBody, type Frame, type Head, MeshError, type Part, type StoredLog, StreamFrames, StreamReplay, type StreamStatus, type StreamView } from '#contracts';
+import { type Ending, type ErrorBody, type Frame, type Head, MeshError, type Part, type Route, type StoredLog, StreamFrames, StreamReplay, type StreamStatus, type StreamView } from '#contracts';
 import { type Applied, StreamLog, appendPart, comparePositions, formatPosition, partOf } from '#streams';
 import { Audience, type Written } from './audience.js';
 import type { RelayStats } from './relay-stats.js';
@@ -57,6 +57,8 @@ export class StreamRelay {
   #finished: boolean;
   /** Where it is produced, as far as this gateway knows. */
   node: string | undefined;
+  /** Where its answer may come from, in order, as far as this gateway knows and where there was a choice. */
+  targets: readonly string[] | undefined;
   /** Of the API key that its creator showed here, if any. */
   keyId: string | undefined;
   #closed = false;
@@ -94,6 +96,11 @@ export class StreamRelay {
   /** What it waits for; undefined once content came. */
   get status(): StreamStatus | undefined {
     return this.#log.status;
+  }
+
+  /** Who answers, once that is known, where there was a choice of targets. */
+  get route(): Route | undefined {
+    return this.#log.route;
   }
 
   /** Memory that its content takes, in bytes, roughly. */
@@ -424,9 +431,9 @@ export class StreamRelay {
   }
 
   #snapshot(recovered: boolean, reached: Head) {
-    const { status } = this.#log;
+    const { status, route } = this.#log;
     const parts = this.#log.partsUntil(reached);
-    return { streamId: this.id, model: this.model, position: this.#contentPosition(reached), recovered, parts, ...(status && { status }) };
+    return { streamId: this.id, model: this.model, position: this.#contentPosition(reached), recovered, parts, ...(status && { status }), ...(route && { route }) };
   }
 
   /** Short of the terminal frame: a viewer cut between the last content and the end comes back to hear the end. */
@@ -436,9 +443,9 @@ export class StreamRelay {
   }
 
   #terminal(): Update | undefined {
-    const { ending, head } = this.#log;
+    const { ending, head, route } = this.#log;
     const place = { streamId: this.id, position: formatPosition(head) };
-    if (ending?.kind === 'done') return { event: 'done', data: { ...place, ...outcomeOf(ending) } };
+    if (ending?.kind === 'done') return { event: 'done', data: { ...place, ...outcomeOf(ending), ...(route && { route }) } };
     return ending && { event: 'failed', data: { ...place, error: ending.error } };
   }
 }

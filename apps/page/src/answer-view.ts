@@ -1,9 +1,9 @@
 /** Shows one stream's answer as it grows: thinking, text, tools, what it waits for, and how it ended. Drawn once a frame at most. */
-import type { ErrorBody, Part, StreamStatus } from '#contracts';
+import type { AnswerEnd, ErrorBody, Part, StreamStatus } from '#client';
 import { announce, make } from './dom.js';
 import { tokens } from './format.js';
 import { MarkdownView } from './markdown.js';
-import type { StreamEnding, StreamState } from './stream-state.js';
+import { type ShownAnswer, hasEnded } from './shown-answer.js';
 
 const LONG_DRAW_MS = 10;
 
@@ -26,8 +26,8 @@ export class AnswerView {
   /** The parts as last drawn: one that is the same object has not changed. */
   #drawn: readonly Part[] = [];
   #drawnLive: number | undefined;
-  #state: StreamState | undefined;
-  #drawnEnding: StreamEnding | undefined;
+  #answer: ShownAnswer | undefined;
+  #drawnEnding: AnswerEnd | ErrorBody | undefined;
   #scheduled = false;
   #drawMs = 0;
   readonly #onDrawn: () => void;
@@ -43,8 +43,9 @@ export class AnswerView {
     this.element.append(make('footer', { class: 'answer-foot' }, this.actions, this.#facts));
   }
 
-  update(state: StreamState): void {
-    this.#state = state;
+  /** @param answer as it is when it is drawn */
+  update(answer: ShownAnswer): void {
+    this.#answer = answer;
     if (this.#scheduled) return;
     this.#scheduled = true;
     // A block that is long in itself takes long to draw: it is drawn less often then, so that the page stays at hand.
@@ -56,20 +57,22 @@ export class AnswerView {
     this.#scheduled = false;
     this.#draw();
     this.#onDrawn();
+    if (this.#answer && hasEnded(this.#answer)) requestAnimationFrame(this.#onDrawn); // Once more, after its whole height has been laid out.
     this.#drawMs = performance.now() - began;
   }
 
   #draw(): void {
-    if (!this.#state) return;
-    const { parts, ending, status } = this.#state;
-    const ended = ending !== undefined;
+    if (!this.#answer) return;
+    const { parts, end, error, status } = this.#answer;
+    const ended = hasEnded(this.#answer);
     this.#drawParts(parts, ended);
     this.element.classList.toggle('is-live', !ended);
     this.element.setAttribute('aria-busy', String(!ended));
     this.#drawWaiting(parts, status, ended);
-    this.#problem.hidden = ending?.kind !== 'failed';
-    if (ended && this.#drawnEnding !== ending) this.#drawEnding(ending);
-    this.#drawnEnding = ending;
+    this.#problem.hidden = error === undefined;
+    if (error && this.#drawnEnding !== error) this.#drawError(error);
+    else if (end && this.#drawnEnding !== end) this.#drawEnd(end);
+    this.#drawnEnding = error ?? end;
   }
 
   #drawParts(parts: readonly Part[], ended: boolean): void {
@@ -100,15 +103,14 @@ export class AnswerView {
     if (text !== '') announce(text);
   }
 
-  #drawEnding(ending: StreamEnding): void {
-    if (ending.kind === 'failed') {
-      const { error } = ending;
-      this.#problem.replaceChildren(make('p', {}, error.message), make('div', { class: 'actions' }, ...this.#remedies(error)));
-      return;
-    }
-    const counted = tokens(ending.counters);
-    this.#facts.replaceChildren(...(ending.finishReason === 'stop' ? [] : [make('span', { class: 'tag' }, ending.finishReason)]), counted);
-    announce(ending.finishReason === 'stop' ? `The answer is complete. ${counted}` : `The answer has ended: ${ending.finishReason}.`);
+  #drawError(error: ErrorBody): void {
+    this.#problem.replaceChildren(make('p', {}, error.message), make('div', { class: 'actions' }, ...this.#remedies(error)));
+  }
+
+  #drawEnd({ finishReason, counters }: AnswerEnd): void {
+    const counted = tokens(counters);
+    this.#facts.replaceChildren(...(finishReason === 'stop' ? [] : [make('span', { class: 'tag' }, finishReason)]), counted);
+    announce(finishReason === 'stop' ? `The answer is complete. ${counted}` : `The answer has ended: ${finishReason}.`);
   }
 }
 

@@ -1,9 +1,8 @@
 /** How fast the models are here: a bar for each that was measured, and a button that measures the chosen one. */
-import type { Benchmark, Model } from '#contracts';
-import { request } from './api.js';
+import { type Benchmark, MeshError, type Model } from '#client';
 import { announce, find, make, svg } from './dom.js';
-import { bodyOf } from './errors.js';
 import { rate } from './format.js';
+import { gateway } from './gateway.js';
 
 export class Benchmarks {
   readonly #list = find('benchmarks');
@@ -31,11 +30,11 @@ export class Benchmarks {
     this.#measure.disabled = true;
     this.#measure.textContent = `Measuring ${model}…`;
     try {
-      await request('POST', '/models/benchmark', { model });
+      await gateway.models.benchmark(model);
       await measured();
       announce(`${model} has been measured.`);
     } catch (error) {
-      this.#note.textContent = bodyOf(error).message;
+      this.#note.textContent = MeshError.from(error).message;
       this.#note.hidden = false;
     }
     this.#measure.disabled = false;

@@ -1,23 +1,30 @@
 /** The conversation of this page: questions, their answers, and what is sent to the model of them. */
-import type { CreateStream, ErrorBody } from '#contracts';
+import { type Answer, type ChatMessage, type ErrorBody, MeshError } from '#client';
+import { textOf } from '#stream-parts';
 import { AnswerView } from './answer-view.js';
 import { copyButton } from './clipboard.js';
-import { keepTurns, keptTurns, stateOf } from './conversation.js';
+import { keepTurns, keptTurns } from './conversation.js';
 import { announce, find, icon, make } from './dom.js';
-import { bodyOf } from './errors.js';
 import { followEnd, goToEnd } from './follow-end.js';
+import { gateway } from './gateway.js';
 import { sharing } from './share.js';
-import { type StreamState, newStream, textOf, withFailure } from './stream-state.js';
-import { LOST, type Streams, UNKNOWN } from './streams.js';
+import { type ShownAnswer, hasEnded } from './shown-answer.js';
+
+const NOTHING_YET: ShownAnswer = { parts: [] };
+/** What a gateway says of a stream that it does not know, or no longer. */
+const UNKNOWN = new Set<string>(['stream_not_found', 'stream_gone']);
+const LOST = new MeshError('producer_lost', 'The mesh was restarted, and the rest of this answer is lost.');
 
 interface Turn {
   readonly question: string;
   readonly section: HTMLElement;
-  state: StreamState;
+  answer: ShownAnswer;
   view: AnswerView;
+  ended: boolean;
   streamId?: string | undefined;
   ownerToken?: string | undefined;
-  unwatch?: (() => void) | undefined;
+  /** What is watched of it. */
+  running?: Answer | undefined;
   unshare?: (() => void) | undefined;
   /** Asked to stop, perhaps before it had begun. */
   stopped?: boolean;
@@ -34,10 +41,7 @@ export class Chat {
   readonly #list = find('turns');
   #turns: Turn[] = [];
 
-  constructor(
-    private readonly streams: Streams,
-    private readonly page: ChatPage,
-  ) {}
+  constructor(private readonly page: ChatPage) {}
 
   get empty(): boolean {
     return this.#turns.length === 0;
@@ -46,13 +50,13 @@ export class Chat {
   /** True while an answer is being written. */
   get busy(): boolean {
     const last = this.#turns.at(-1);
-    return last !== undefined && !last.state.ending;
+    return last !== undefined && !last.ended;
   }
 
   /** The last answer's text, or nothing. */
   get lastAnswer(): string {
     const last = this.#turns.at(-1);
-    return last ? textOf(last.state) : '';
+    return last ? textOf(last.answer.parts) : '';
   }
 
   /** Shows what this browser has kept; an answer that was running goes on. */
@@ -61,10 +65,9 @@ export class Chat {
       const turn = this.#add(kept.question);
       Object.assign(turn, { streamId: kept.streamId, ownerToken: kept.ownerToken });
       this.#show(turn);
-      this.#take(turn, stateOf(kept));
-      if (kept.state) continue;
-      if (kept.streamId) this.#follow(turn, kept.streamId);
-      else this.#take(turn, withFailure(turn.state, { error: LOST }));
+      if (kept.answer) this.#take(turn, kept.answer);
+      else if (kept.streamId) this.#follow(turn, gateway.watch(kept.streamId, kept));
+      else this.#take(turn, { ...NOTHING_YET, error: LOST });
     }
     this.page.onChange();
   }
@@ -86,23 +89,23 @@ export class Chat {
   again(): void {
     const turn = this.#turns.at(-1);
     if (!turn || this.busy) return;
-    turn.unwatch?.();
-    Object.assign(turn, { state: newStream(), streamId: undefined, ownerToken: undefined, unwatch: undefined, stopped: false });
+    Object.assign(turn, { ended: false, streamId: undefined, ownerToken: undefined, running: undefined, stopped: false });
     void this.#answer(turn);
     goToEnd();
   }
 
   clear(): void {
     this.stop();
-    for (const { unwatch } of this.#turns) unwatch?.();
+    const gone = this.#turns;
     this.#turns = [];
+    for (const { running } of gone) running?.close();
     this.#list.replaceChildren();
     this.#keep();
     this.page.onChange();
   }
 
   #add(question: string): Turn {
-    const turn: Turn = { question, state: newStream(), view: new AnswerView(), section: make('section', { class: 'turn' }) };
+    const turn: Turn = { question, answer: NOTHING_YET, ended: false, view: new AnswerView(), section: make('section', { class: 'turn' }) };
     this.#turns.push(turn);
     this.#list.append(turn.section);
     return turn;
@@ -114,62 +117,69 @@ export class Chat {
   }
 
   async #stop(turn: Turn): Promise<void> {
-    if (turn.state.ending) return;
-    turn.stopped = true;
-    if (!turn.streamId || !turn.ownerToken) return; // It has not begun; #answer stops it as soon as it has.
+    if (turn.ended) return;
+    turn.stopped = true; // One that has not begun is stopped by #answer, as soon as it has.
     try {
-      await this.streams.cancel(turn.streamId, turn.ownerToken);
+      await turn.running?.cancel();
     } catch (error) {
-      announce(bodyOf(error).message); // The answer goes on, and so may be stopped again.
+      announce(MeshError.from(error).message); // The answer goes on, and so may be stopped again.
     }
   }
 
   async #answer(turn: Turn): Promise<void> {
     this.#show(turn);
-    this.#take(turn, newStream());
+    this.#take(turn, NOTHING_YET);
     try {
       const model = this.page.chosenModel();
       const system = this.page.system();
-      const created = await this.streams.ask({ messages: this.#messages(turn), ...(model && { model }), ...(system && { system }) });
-      Object.assign(turn, { streamId: created.id, ownerToken: created.ownerToken });
+      const answer = await gateway.chat(this.#messages(turn), { ...(model && { model }), ...(system && { system }) });
+      Object.assign(turn, { streamId: answer.id, ownerToken: answer.ownerToken });
       this.#keep();
-      this.#follow(turn, created.id);
+      this.#follow(turn, answer);
       if (turn.stopped) await this.#stop(turn);
     } catch (error) {
-      this.#take(turn, withFailure(turn.state, { error: bodyOf(error) }));
+      this.#take(turn, { ...NOTHING_YET, error: MeshError.from(error) });
     }
   }
 
-  #follow(turn: Turn, streamId: string): void {
-    const { button, panel } = sharing(streamId);
+  #follow(turn: Turn, answer: Answer): void {
+    turn.running = answer;
+    const { button, panel } = sharing(answer.id);
     turn.view.actions.append(button);
     turn.view.element.append(panel);
     turn.unshare = () => [button, panel].forEach((element) => element.remove());
-    turn.unwatch = this.streams.watch(streamId, (state) => this.#take(turn, state));
+    const take = () => turn.running === answer && this.#turns.includes(turn) && this.#take(turn, answer);
+    answer.subscribe(take);
+    take();
   }
 
-  #take(turn: Turn, state: StreamState): void {
-    const hadEnded = turn.state.ending !== undefined;
-    const { ending } = state;
+  #take(turn: Turn, answer: ShownAnswer): void {
     // It was here: that it is unknown now means that it is lost.
-    turn.state = ending?.kind === 'failed' && UNKNOWN.has(ending.error.code) ? { ...state, ending: { kind: 'failed', error: LOST } } : state;
-    turn.view.update(turn.state);
-    if (!hadEnded && ending) {
+    turn.answer = answer.error && UNKNOWN.has(answer.error.code) ? { parts: answer.parts, error: LOST } : answer;
+    turn.view.update(turn.answer);
+    if (!turn.ended && hasEnded(answer)) {
+      turn.ended = true;
       this.#keep();
-      if (textOf(state) !== '') turn.view.actions.prepend(copyButton('Copy', () => textOf(turn.state)));
-      if (ending.kind === 'done') turn.view.actions.append(this.#againButton('Answer again'));
+      if (textOf(answer.parts) !== '') turn.view.actions.prepend(copyButton('Copy', () => textOf(turn.answer.parts)));
+      if (answer.end) turn.view.actions.append(this.#againButton('Answer again'));
     }
     this.page.onChange();
   }
 
   #keep(): void {
-    keepTurns(this.#turns.map(({ question, streamId, ownerToken, state }) => ({ question, streamId, ownerToken, ...(state.ending && { state }) })));
+    keepTurns(
+      this.#turns.map(({ question, streamId, ownerToken, ended, answer: { parts, end, error } }) => {
+        // With another key it may still be seen.
+        const isOver = ended && error?.code !== 'unauthorized';
+        return { question, streamId, ownerToken, ...(isOver && { answer: { parts, end, error } }) };
+      }),
+    );
   }
 
   /** Earlier turns with an answer, then this question. */
-  #messages(turn: Turn): NonNullable<CreateStream['messages']> {
-    const earlier = this.#turns.slice(0, this.#turns.indexOf(turn)).flatMap(({ question, state }) => {
-      const answer = textOf(state);
+  #messages(turn: Turn): ChatMessage[] {
+    const earlier = this.#turns.slice(0, this.#turns.indexOf(turn)).flatMap(({ question, answer: { parts } }) => {
+      const answer = textOf(parts);
       return answer === '' ? [] : [{ role: 'user' as const, content: question }, { role: 'assistant' as const, content: answer }];
     });
     return [...earlier, { role: 'user', content: turn.question }];

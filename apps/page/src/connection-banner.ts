@@ -8,16 +8,14 @@ const BACK_MS = 4_000;
 export class ConnectionBanner {
   readonly #banner = find('banner');
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #wasConnected = false;
 
   /** @param busy whether an answer is being written */
   constructor(private readonly busy: () => boolean) {}
 
+  /** Takes each change. */
   take(connected: boolean): void {
-    if (connected === this.#wasConnected && this.#timer !== undefined) return;
     const wasSaid = !this.#banner.hidden;
     clearTimeout(this.#timer);
-    this.#wasConnected = connected;
     if (!connected) this.#timer = setTimeout(() => this.#say('The connection is lost; reconnecting…'), AFTER_MS);
     else if (wasSaid) this.#sayBack();
   }

@@ -1,6 +1,7 @@
 /** A conversation as this browser keeps it, so that a reload shows it again; an answer that was running is watched on by its id. */
 import { recall, remember } from './memory.js';
-import { type StreamState, newStream } from './stream-state.js';
+import { isStreamId } from './share.js';
+import type { ShownAnswer } from './shown-answer.js';
 
 const STORED = 'ollamesh.conversation';
 const SYSTEM = 'ollamesh.system';
@@ -11,8 +12,8 @@ export interface KeptTurn {
   readonly question: string;
   readonly streamId?: string | undefined;
   readonly ownerToken?: string | undefined;
-  /** Of an answer that has ended. */
-  readonly state?: StreamState | undefined;
+  /** One that has ended. */
+  readonly answer?: ShownAnswer | undefined;
 }
 
 /** The oldest turns are left out where they are too many to keep. */
@@ -33,13 +34,11 @@ export function keptTurns(): readonly KeptTurn[] {
   }
 }
 
-/** What a turn's answer is at the start: its end, or nothing yet. */
-export const stateOf = ({ state, streamId }: KeptTurn): StreamState => state ?? newStream(streamId);
-
 export const keptSystem = (): string => recall(SYSTEM) ?? '';
 export const keepSystem = (prompt: string): boolean => remember(SYSTEM, prompt || undefined);
 
 function isTurn(value: unknown): value is KeptTurn {
   const turn = value as KeptTurn | null;
-  return typeof turn?.question === 'string' && (turn.state === undefined || Array.isArray(turn.state.parts));
+  const { streamId, answer } = turn ?? {};
+  return typeof turn?.question === 'string' && (streamId === undefined || isStreamId(streamId)) && (answer === undefined || Array.isArray(answer.parts));
 }

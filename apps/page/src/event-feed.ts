@@ -1,5 +1,5 @@
 /** "What happened": the mesh's news as lines, the newest first; what repeats itself is said once. */
-import type { Engine, Hardware, PullProgress } from '#contracts';
+import type { Engine, Hardware, PullProgress } from '#client';
 import { find, make } from './dom.js';
 
 /** Older lines are forgotten. */

@@ -1,5 +1,5 @@
 /** Numbers as people read them. */
-import type { Done } from '#contracts';
+import type { Counters } from '#client';
 
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 
@@ -25,7 +25,7 @@ export function rate(perSecond: number): string {
 }
 
 /** "38 tokens · 540 tokens/s" out of an engine's counters, as far as it gave them; durations are nanoseconds. */
-export function tokens({ eval_count: count, eval_duration: duration }: Done['counters']): string {
+export function tokens({ eval_count: count, eval_duration: duration }: Counters): string {
   if (count === undefined) return '';
   const counted = `${count} ${count === 1 ? 'token' : 'tokens'}`;
   return duration ? `${counted} · ${rate(count / (duration / 1e9))} tokens/s` : counted;

@@ -8,12 +8,6 @@ export function storedKey(): string | undefined {
   return recall(STORED);
 }
 
-/** What to send along with a request. */
-export function keyHeaders(): Record<string, string> {
-  const key = storedKey();
-  return key === undefined ? {} : { 'x-api-key': key };
-}
-
 /** Asks for a key; not whoever was sent a link to watch, who needs none. */
 export function askForKey(reason = ''): void {
   if (document.body.dataset['view'] === 'watch') return;

@@ -1,5 +1,5 @@
 /** The engines and machines of the mesh: a dot and a word in the top bar, the details behind it. */
-import type { Engine, Hardware } from '#contracts';
+import type { Engine, Hardware } from '#client';
 import { find, make } from './dom.js';
 import { bytes } from './format.js';
 

@@ -1,7 +1,7 @@
 /** Which models there are, and which one is asked; the choice is remembered on this machine. */
-import type { Model } from '#contracts';
-import { request } from './api.js';
+import type { Model } from '#client';
 import { find, make } from './dom.js';
+import { gateway } from './gateway.js';
 import { recall, remember } from './memory.js';
 
 const REMEMBERED = 'ollamesh.model';
@@ -40,7 +40,7 @@ export class Models {
   /** Reads the list again; keeps the old one where the gateway can't tell now. */
   async refresh(): Promise<void> {
     try {
-      const { models } = await request<{ models: Model[] }>('GET', '/models');
+      const models = await gateway.models.list();
       this.#onList(models);
       const answering = models.filter(({ capabilities }) => !capabilities || capabilities.includes('completion'));
       this.#names = [...new Set(answering.map(({ name }) => name))]; // Several nodes may have one.

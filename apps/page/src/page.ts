@@ -1,6 +1,6 @@
 /** Puts the page together: one connection for streams, one for the mesh's news, and the two views (chat, and watching by link). */
 import './page.css';
-import type { Engine, Hardware, PullProgress } from '#contracts';
+import type { Engine } from '#client';
 import { Benchmarks } from './benchmarks.js';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
@@ -8,14 +8,13 @@ import { ConnectionBanner } from './connection-banner.js';
 import { keepSystem, keptSystem } from './conversation.js';
 import { find, make } from './dom.js';
 import { EventFeed } from './event-feed.js';
-import { followEvents } from './event-stream.js';
+import { gateway } from './gateway.js';
 import { takeKeys } from './key.js';
 import { MeshCharts } from './mesh-charts.js';
 import { MeshState } from './mesh-state.js';
 import { Models } from './models.js';
 import { Pulls } from './pulls.js';
 import { listenToKeys } from './shortcuts.js';
-import { Streams } from './streams.js';
 import { WatchView } from './watch.js';
 
 /** What the built-in model answers well. */
@@ -23,9 +22,9 @@ const SUGGESTIONS = ['What is NATS?', 'How do I get started?', 'What happens if 
 
 const feed = new EventFeed();
 const banner: ConnectionBanner = new ConnectionBanner(() => chat.busy);
-const streams = new Streams((connected) => {
-  banner.take(connected);
-  feed.takeConnection(connected);
+gateway.subscribe(() => {
+  banner.take(gateway.connected);
+  feed.takeConnection(gateway.connected);
 });
 
 const models: Models = new Models((list) => benchmarks.take(list));
@@ -38,8 +37,8 @@ const pulls = new Pulls((model, mine) => {
 });
 const system = find<HTMLTextAreaElement>('system');
 const composer = new Composer({ onSend: (question) => chat.ask(question), onStop: () => chat.stop() });
-const chat: Chat = new Chat(streams, { chosenModel: () => models.chosen, system: () => system.value.trim(), getModel: (name) => pulls.open(name), onChange: drawChat });
-const watch = new WatchView(streams);
+const chat: Chat = new Chat({ chosenModel: () => models.chosen, system: () => system.value.trim(), getModel: (name) => pulls.open(name), onChange: drawChat });
+const watch = new WatchView();
 
 function drawChat(): void {
   composer.busy = chat.busy;
@@ -47,34 +46,45 @@ function drawChat(): void {
   find('new-chat').hidden = chat.empty || document.body.dataset['view'] === 'watch';
 }
 
-function listenToMesh(): void {
-  const known = new Map<string, string>();
-  const takers: Record<string, (data: never) => void> = {
-    engine: (engine: Engine) => {
-      mesh.takeEngine(engine);
-      feed.takeEngine(engine);
-      const now = `${engine.state} ${JSON.stringify(engine.models)}`;
-      if (known.get(engine.node) !== now) void models.refresh(); // An engine that comes or goes brings or takes its models.
-      known.set(engine.node, now);
-    },
-    hardware: (hardware: Hardware) => {
-      mesh.takeHardware(hardware);
-      charts.take(hardware);
-      feed.takeHardware(hardware);
-    },
-    pull: (progress: PullProgress) => {
-      pulls.take(progress);
-      feed.takePull(progress);
-    },
-  };
-  void followEvents(
-    '/events',
-    (event, data) => takers[event]?.(data as never),
-    () => {
-      void models.refresh();
-      void pulls.catchUp();
-    },
-  );
+/** What each engine was last, and its models. */
+const known = new Map<string, string>();
+function takeEngine(engine: Engine): void {
+  mesh.takeEngine(engine);
+  feed.takeEngine(engine);
+  const now = `${engine.state} ${JSON.stringify(engine.models)}`;
+  if (known.get(engine.node) !== now) void models.refresh(); // An engine that comes or goes brings or takes its models.
+  known.set(engine.node, now);
+}
+
+let listening = false;
+async function listenToMesh(): Promise<void> {
+  if (listening) return;
+  listening = true;
+  void models.refresh();
+  try {
+    for await (const news of gateway.events()) {
+      switch (news.event) {
+        case 'engine':
+          takeEngine(news.data);
+          break;
+        case 'hardware':
+          mesh.takeHardware(news.data);
+          charts.take(news.data);
+          feed.takeHardware(news.data);
+          break;
+        case 'pull':
+          pulls.take(news.data);
+          feed.takePull(news.data);
+          break;
+        case 'resumed':
+          void models.refresh();
+          void pulls.catchUp();
+          break;
+      }
+    }
+  } catch {
+    listening = false; // Not for whoever has no key; who only watches by a link may go on to the chat, and is asked for one then.
+  }
 }
 
 /** A stream's id where the address is a watch link: `/watch/<id>`, or `/#<id>` as links once were. */
@@ -96,6 +106,7 @@ function route(): void {
   if (view === 'watch') watch.show(streamId);
   else watch.hide();
   drawChat();
+  void listenToMesh();
 }
 
 find('suggestions').append(
@@ -145,4 +156,3 @@ addEventListener('popstate', route);
 takeKeys();
 route();
 chat.restore();
-listenToMesh();

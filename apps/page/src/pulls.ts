@@ -1,9 +1,8 @@
 /** "Get a model": asks the mesh to pull one and shows every pull's progress, whoever asked for it. */
-import type { PullProgress } from '#contracts';
-import { request } from './api.js';
+import { MeshError, type PullProgress } from '#client';
 import { announce, find, make } from './dom.js';
-import { bodyOf } from './errors.js';
 import { bytes, seconds } from './format.js';
+import { gateway } from './gateway.js';
 
 interface Row {
   show(progress: PullProgress): void;
@@ -60,9 +59,9 @@ export class Pulls {
   async catchUp(): Promise<void> {
     for (const model of this.#running) {
       try {
-        this.take(await request<PullProgress>('GET', `/models/pull?model=${encodeURIComponent(model)}`));
+        this.take(await gateway.models.pullStatus(model));
       } catch (error) {
-        this.#row(model).fail(bodyOf(error).message);
+        this.#row(model).fail(MeshError.from(error).message);
         this.#running.delete(model);
       }
     }
@@ -73,23 +72,23 @@ export class Pulls {
     if (model === '') return;
     const askedAt = performance.now();
     try {
-      const progress = await request<PullProgress>('POST', '/models/pull', { model });
+      const progress = await gateway.models.pull(model).begun;
       this.#mine.add(progress.model);
       this.#name.value = '';
       // An event may have overtaken the answer to the request, and then is the newer of the two.
       const latest = this.#latest.get(progress.model);
       this.take(latest && latest.at >= askedAt ? latest.progress : progress);
     } catch (error) {
-      this.#problem.textContent = bodyOf(error).message;
+      this.#problem.textContent = MeshError.from(error).message;
       this.#problem.hidden = false;
     }
   }
 
   async #cancel(model: string): Promise<void> {
     try {
-      this.take(await request<PullProgress>('DELETE', `/models/pull?model=${encodeURIComponent(model)}`));
+      this.take(await gateway.models.cancelPull(model));
     } catch (error) {
-      this.#problem.textContent = bodyOf(error).message; // It has ended meanwhile, as its row says.
+      this.#problem.textContent = MeshError.from(error).message; // It has ended meanwhile, as its row says.
       this.#problem.hidden = false;
     }
   }

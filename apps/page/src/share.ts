@@ -2,6 +2,12 @@
 import { copyButton } from './clipboard.js';
 import { icon, make } from './dom.js';
 
+const STREAM_ID = /^[A-Za-z0-9_-]{22,64}$/;
+
+export function isStreamId(text: string): boolean {
+  return STREAM_ID.test(text);
+}
+
 export function watchLink(streamId: string): string {
   return `${location.origin}/watch/${streamId}`;
 }

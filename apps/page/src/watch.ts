@@ -3,28 +3,22 @@ import { AnswerView } from './answer-view.js';
 import { copyButton } from './clipboard.js';
 import { find, make } from './dom.js';
 import { followEnd } from './follow-end.js';
-import { watchLink } from './share.js';
-import { textOf } from './stream-state.js';
-import type { Streams } from './streams.js';
+import { gateway } from './gateway.js';
+import { isStreamId, watchLink } from './share.js';
+import { hasEnded } from './shown-answer.js';
 
-const STREAM_ID = /^[A-Za-z0-9_-]{22,64}$/;
 const GONE: Record<string, string> = {
   stream_not_found: 'There is no answer behind this link. It may have been mistyped, or the mesh has been restarted since.',
   stream_gone: 'This answer has ended some time ago and is no longer kept.',
 };
 
 export class WatchView {
-  readonly #streams: Streams;
   #unwatch: () => void = () => undefined;
-
-  constructor(streams: Streams) {
-    this.#streams = streams;
-  }
 
   show(streamId: string): void {
     this.hide();
     find('watch-head').hidden = true;
-    if (!STREAM_ID.test(streamId)) {
+    if (!isStreamId(streamId)) {
       this.#miss('This is not a link to an answer.');
       return;
     }
@@ -32,22 +26,31 @@ export class WatchView {
     find('watch-answer').replaceChildren(view.element);
     find('watch-copy').replaceChildren(copyButton('Copy link', () => watchLink(streamId)));
     let hasCopy = false;
-    this.#unwatch = this.#streams.watch(streamId, (state) => {
-      if (state.ending?.kind === 'failed' && state.model === undefined) {
-        this.#miss(GONE[state.ending.error.code] ?? state.ending.error.message);
+    const answer = gateway.watch(streamId);
+    const draw = () => {
+      const { error, model, position } = answer;
+      const ended = hasEnded(answer);
+      if (error && model === undefined) {
+        this.#miss(GONE[error.code] ?? error.message);
         return;
       }
-      find('watch-head').hidden = state.model === undefined;
-      find('watch-model').textContent = state.model ?? '';
-      find('watch-position').textContent = state.position ?? '';
+      find('watch-head').hidden = model === undefined;
+      find('watch-model').textContent = model ?? '';
+      find('watch-position').textContent = position ?? '';
       const badge = find('watch-badge');
-      badge.textContent = state.ending ? 'ended' : 'live';
-      badge.classList.toggle('is-live', !state.ending);
-      view.update(state);
-      if (!state.ending || hasCopy || textOf(state) === '') return;
+      badge.textContent = ended ? 'ended' : 'live';
+      badge.classList.toggle('is-live', !ended);
+      view.update(answer);
+      if (!ended || hasCopy || answer.content === '') return;
       hasCopy = true;
-      view.actions.append(copyButton('Copy', () => textOf(state)));
-    });
+      view.actions.append(copyButton('Copy', () => answer.content));
+    };
+    const unsubscribe = answer.subscribe(draw);
+    draw();
+    this.#unwatch = () => {
+      unsubscribe();
+      answer.close();
+    };
   }
 
   hide(): void {

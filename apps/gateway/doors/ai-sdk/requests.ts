@@ -1,5 +1,5 @@
 /** What `useChat` of the AI SDK sends, as a generation: its messages are lists of parts. Pure. */
-import { type EngineGeneration, Generation, MeshError, ModelName, type ToolCall } from '#contracts';
+import { AskedModel, type EngineGeneration, Generation, MeshError, type ToolCall } from '#contracts';
 import { z } from 'zod';
 
 /** Parts that a model is told again; all others, such as sources and data, are for people. */
@@ -23,7 +23,7 @@ export const ChatRequest = z.object({
   messages: z.array(UiMessage).min(1),
   trigger: z.enum(['submit-message', 'regenerate-message']).default('submit-message'),
   messageId: z.string().nullish(),
-  model: ModelName.optional(),
+  model: AskedModel.optional(),
   ...Generation.pick({ system: true, options: true, think: true, format: true, tools: true, keepAlive: true }).shape,
 });
 export type ChatRequest = z.output<typeof ChatRequest>;

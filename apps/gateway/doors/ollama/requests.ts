@@ -1,6 +1,6 @@
 /** Requests of Ollama's API as generations, with its server's words for what is wrong in them. What only the engine can judge passes unjudged. Pure. */
 import { ApiError, Fields, JsonError, decodeJson } from '#ollama-wire';
-import { type EngineGeneration, type ToolCall, parseModelName } from '#contracts';
+import { type EngineGeneration, type ToolCall, isTargetName, parseModelName } from '#contracts';
 
 export interface OllamaRequest {
   /** As it was asked for. */
@@ -17,6 +17,8 @@ export interface OllamaEmbedRequest {
   readonly options: Record<string, unknown> | undefined;
   readonly keepAlive: number | string | undefined;
 }
+
+export const INVALID_NAME = 'invalid model name';
 
 /** @throws ApiError 400 for a body that is missing or no JSON */
 export function jsonBody(text: string): unknown {
@@ -35,7 +37,7 @@ export function chatRequest(body: unknown): OllamaRequest {
   const tools = (fields.list('tools', 'api.Tools') ?? []).map(tool);
   const { model, stream, ...common } = commonOf(fields);
   if (model === '') throw new ApiError(400, 'model is required');
-  if (parseModelName(model) === undefined) throw new ApiError(400, 'invalid model name');
+  if (parseModelName(model) === undefined && !isTargetName(model)) throw new ApiError(400, INVALID_NAME);
   return { model, stream: stream && messages.length > 0, generation: { ...common, messages, ...(tools.length > 0 && { tools }) } };
 }
 

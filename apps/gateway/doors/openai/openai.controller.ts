@@ -2,7 +2,7 @@
 import { All, Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
-import { MeshError, ModelName, isSameModel, normaliseModelName, parseModelName, parseOrThrow } from '#contracts';
+import { AskedModel, MeshError, isSameModel, normaliseModelName, parseModelName, parseOrThrow } from '#contracts';
 import { ApiError } from '#ollama-wire';
 import { z } from 'zod';
 import { callerOf } from '../../guard/caller.js';
@@ -10,6 +10,7 @@ import { bodyText } from '../bodies.js';
 import { DoorStreams, tellModel } from '../door-streams.js';
 import { Embeddings } from '../embeddings.js';
 import { type ListedModel, MeshModels } from '../mesh-models.js';
+import { tellProvider } from '../route-headers.js';
 import { chatCompletionFormat, completionFormat } from './formats.js';
 import { chatCompletionRequest, completionRequest, embeddingRequest } from './requests.js';
 import { responsesFormat } from './responses-format.js';
@@ -34,8 +35,8 @@ export class OpenAiController {
   @ApiOperation({ summary: 'One model' })
   async one(@Req() { path }: Request) {
     const asked = decoded(path.slice('/v1/models/'.length));
-    const name = normaliseModelName(asked);
-    const model = name === undefined ? undefined : (await this.models.tags()).find((listed) => isSameModel(normaliseModelName(listed.name) ?? '', name));
+    const name = AskedModel.safeParse(asked).data;
+    const model = name === undefined ? undefined : (await this.models.tags()).find((listed) => isSameModel(normaliseModelName(listed.name) ?? listed.name, name));
     if (!model) throw new MeshError('model_not_found', `The model '${asked}' does not exist here. To get it: ollamesh pull ${asked}`, { details: { model: asked } });
     return described(model, asked);
   }
@@ -70,6 +71,7 @@ export class OpenAiController {
     response.once('close', () => left.abort());
     const embedded = await this.embeddings.embed({ model: named(model), input, dimensions, options, keepAlive }, callerOf(request), left.signal);
     tellModel(response, embedded);
+    tellProvider(response, embedded);
     const data = embedded.embeddings.map((vector, index) => ({ object: 'embedding', index, embedding: encoding === 'base64' ? base64Of(vector) : vector }));
     return { object: 'list', data, model, usage: { prompt_tokens: embedded.promptTokens, total_tokens: embedded.promptTokens } };
   }
@@ -92,7 +94,7 @@ export class OpenAiElsewhereController {
 }
 
 function named(model: string): string {
-  return parseOrThrow(z.object({ model: ModelName }), { model }).model;
+  return parseOrThrow(z.object({ model: AskedModel }), { model }).model;
 }
 
 function decoded(text: string): string {
@@ -103,9 +105,10 @@ function decoded(text: string): string {
   }
 }
 
-function described({ name, modified_at: modified }: ListedModel, id = name): object {
+function described({ name, modified_at: modified, targets }: ListedModel, id = name): object {
   const at = modified === undefined ? NaN : Date.parse(modified);
-  return { id, object: 'model', created: Number.isNaN(at) ? 0 : Math.floor(at / 1_000), owned_by: parseModelName(name)?.namespace ?? 'library' };
+  const owner = targets ? 'ollamesh' : (parseModelName(name)?.namespace ?? 'library');
+  return { id, object: 'model', created: Number.isNaN(at) ? 0 : Math.floor(at / 1_000), owned_by: owner, ...(targets && { targets }) };
 }
 
 /** Single-precision numbers, little-endian. */

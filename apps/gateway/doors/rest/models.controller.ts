@@ -3,6 +3,7 @@ import { Body, Controller, Delete, Get, Headers, HttpCode, Post, Query } from '@
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Bus } from '#bus';
+import { RoutingTable } from '#config';
 import { BenchmarkModel, LoadModel, ModelName, ModelPriority, ModelTask, ModelsBenchmark, ModelsDelete, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
 import { ModelDigests } from '../../cache/model-digests.js';
 import { MeshView } from '../../mesh-view.js';
@@ -34,12 +35,18 @@ export class ModelsController {
     private readonly digests: ModelDigests,
     private readonly inventory: ModelsOfNodes,
     private readonly chooser: ModelChooser,
+    private readonly routing: RoutingTable,
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'The models that every engine has, and which are in memory' })
+  @ApiOperation({ summary: 'The models that every engine has, which are in memory, and what else a request may name' })
   async list() {
-    return { models: await this.inventory.list() };
+    const routes = this.routing.names;
+    const models = await this.inventory.list().catch((thrown: unknown) => {
+      if (routes.length === 0) throw thrown;
+      return [];
+    });
+    return { models, routes };
   }
 
   @Get('recommended')

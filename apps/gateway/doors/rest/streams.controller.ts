@@ -11,6 +11,7 @@ import { callerOf, isOperator } from '../../guard/caller.js';
 import { Intake } from '../../intake.js';
 import { Relays } from '../../relay/relays.js';
 import type { StreamRelay } from '../../relay/stream-relay.js';
+import { tellProvider } from '../route-headers.js';
 import { encodeEvent, openEventStream } from '../sse/sse.js';
 import { SseTransport, SseViewer } from '../sse/sse-viewer.js';
 import { CACHE_HEADER, askerOf, tellChoice } from './asker.js';
@@ -41,6 +42,7 @@ export class StreamsController {
     const { cache, ...created } = await this.intake.create(generation, askerOf(request));
     response.setHeader(CACHE_HEADER, cache);
     tellChoice(response, created.choice);
+    tellProvider(response, created);
     response.location(`/streams/${created.id}`);
     if (!watches) {
       response.status(201).json(created);
@@ -67,6 +69,7 @@ export class StreamsController {
     const after = positionFrom(lastEventId ?? queried);
     const relay = await this.relays.get(streamId, after);
     if (request.accepts(['text/event-stream', 'application/json']) === 'application/json') {
+      tellProvider(response, relay);
       response.json(relay.view());
       return;
     }

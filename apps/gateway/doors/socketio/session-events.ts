@@ -1,4 +1,4 @@
-/** The Socket.IO door to sessions: a socket joins by a token, hears what happens, and is put to watch each answer by itself. */
+/** The Socket.IO door to sessions: a socket joins by a token, hears what happens, and is put to watch each answer by itself, unless it says otherwise. */
 import {
   AddLinkInSession,
   AddMemberInSession,
@@ -35,6 +35,8 @@ interface SocketIoListener extends SessionListener {
 /** What a socket is of a session: by which token, how it leaves, and which answer it watches because of it. */
 interface Membership {
   readonly token: string;
+  /** Whether it is put to watch answers. */
+  readonly watches: boolean;
   leave: () => void;
   watching?: string;
 }
@@ -67,7 +69,7 @@ export function answerSessions(socket: MeshSocket, sessions: Sessions, channel: 
   };
   const listenerOf = (sessionId: string, membership: Membership, identity: Identity): SocketIoListener => {
     const watch = (streamId: string) => {
-      if (membership.watching === streamId) return; // The session was told anew in the middle of an answer.
+      if (!membership.watches || membership.watching === streamId) return; // The session was told anew in the middle of an answer.
       membership.watching = streamId;
       streams.watch(streamId);
     };
@@ -87,8 +89,8 @@ export function answerSessions(socket: MeshSocket, sessions: Sessions, channel: 
   };
 
   answer(socket, 'createSession', CreateSession, (request) => sessions.create(request));
-  answer(socket, 'joinSession', JoinSession, async ({ sessionId, token }) => {
-    const membership: Membership = { token, leave: () => undefined };
+  answer(socket, 'joinSession', JoinSession, async ({ sessionId, token, watch }) => {
+    const membership: Membership = { token, watches: watch, leave: () => undefined };
     let role: Identity['role'] | undefined;
     const leave = await sessions.listen({ sessionId, token }, (identity) => {
       if (!socket.connected) return undefined; // Nothing would ever say that it left.

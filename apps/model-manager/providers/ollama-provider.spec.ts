@@ -1,9 +1,8 @@
 /** Vectors take their turn: no more at once than the engine answers, refused where the queue is full, and given back whatever happens. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { FakeOllama } from '../../test/fakes/fake-ollama.js';
-import { modelManagerParts } from '../../test/fakes/model-manager-parts.js';
-import { TestBus, eventually } from '../../test/fakes/test-bus.js';
-import { Embeddings } from './embeddings.js';
+import { FakeOllama } from '../../../test/fakes/fake-ollama.js';
+import { modelManagerParts } from '../../../test/fakes/model-manager-parts.js';
+import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
 
 const STILL = new AbortController().signal;
 const VECTORS = [{ model: 'tiny:latest', embeddings: [[1, 2]], total_duration: 5, load_duration: 1, prompt_eval_count: 3 }];
@@ -11,12 +10,10 @@ const VECTORS = [{ model: 'tiny:latest', embeddings: [[1, 2]], total_duration: 5
 let net: TestBus;
 let engine: FakeOllama;
 let parts: Awaited<ReturnType<typeof modelManagerParts>>;
-let embeddings: Embeddings;
 
 beforeEach(async () => {
   [net, engine] = [await TestBus.start(), await FakeOllama.start()];
   parts = await modelManagerParts(net, engine, { engineConfig: { parallel: 1 }, models: { queue: { length: 2 }, settings: { tiny: { contextLength: 512, parameters: { temperature: 0.5 } } } } });
-  embeddings = new Embeddings(parts.link, parts.catalogue, parts.residency, parts.turns);
   await parts.link.inquire();
 });
 afterEach(async () => {
@@ -25,7 +22,7 @@ afterEach(async () => {
   await engine.close();
 });
 
-const embed = (client: string, signal = STILL) => embeddings.embed({ model: 'tiny:latest', input: ['a'], client }, signal);
+const embed = (client: string, signal = STILL) => parts.own.embed('tiny:latest', { input: ['a'] }, { client, signal });
 
 /** An answer whose end waits for the test. */
 function held(): { release: () => void } {
