@@ -114,8 +114,11 @@ describe('dev, where no engine answers yet', () => {
   /** Held open, and never answered: an engine that takes its time. */
   async function silentEngine() {
     const held = new Set<Socket>();
-    let answers = false;
-    const server = createHttpServer((_request, response) => void (answers && response.end('{"version":"0.9.9","models":[]}')));
+    let [answers, asked] = [false, 0];
+    const server = createHttpServer((_request, response) => {
+      asked++;
+      if (answers) response.end('{"version":"0.9.9","models":[]}');
+    });
     server.on('connection', (socket) => held.add(socket));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -123,7 +126,7 @@ describe('dev, where no engine answers yet', () => {
       server.close();
       for (const socket of held) socket.destroy();
     };
-    return { env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: url }, answer: () => (answers = true), [Symbol.dispose]: close };
+    return { env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: url }, answer: () => (answers = true), asked: () => asked, [Symbol.dispose]: close };
   }
 
   it('the command starts at once, and is told beside it how it stands', async () => {
@@ -141,12 +144,14 @@ describe('dev, where no engine answers yet', () => {
   it('with --wait it starts after it', async () => {
     using engine = await silentEngine();
     await using folder = await backgroundFolder(engine.env);
-    const command = runNode([CLI, 'dev', '--wait', '--', ...STAY], { env: folder.env });
+    const look = `const { nodes } = await (await fetch(process.env.OLLAMESH_URL + '/engine')).json(); console.log(nodes.some(({ url }) => url !== undefined))`;
+    const command = runNode([CLI, 'dev', '--wait', '--', process.execPath, '--input-type=module', '-e', look], { env: folder.env });
     await until('the mesh listens', () => command.stderr.includes('gateway   listens'), 45_000);
-    expect(command.stdout).toBe('');
+    const before = engine.asked();
+    await until('the engine was asked again', () => engine.asked() > before + 1, 60_000); // A command that did not wait would have looked by now.
     engine.answer();
-    await urlSeen(command);
-    await command.end('SIGTERM');
+    await command.exited;
+    expect(command.stdout).toBe('true\n');
   }, 120_000);
 });
 
