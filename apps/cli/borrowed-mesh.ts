@@ -1,7 +1,8 @@
 /** A mesh for a dev server: found or started, with a key of its own where the gateway asks for one, and given back at the end. */
-import { type Client, createClient } from '#client';
+import type { Client } from '#client';
 import { environment } from '#environment';
-import { type FindOptions, findOrLaunchMesh, isLetIn } from './find-mesh.js';
+import { type FindOptions, findOrLaunchMesh } from './find-mesh.js';
+import { letsIn } from './lets-in.js';
 import type { View } from './view/start-up-view.js';
 
 export interface BorrowedMesh {
@@ -20,7 +21,7 @@ export interface BorrowedMesh {
 export async function borrowMesh(options: FindOptions, view: View): Promise<BorrowedMesh> {
   const { client, dataDir, lost, release } = await findOrLaunchMesh(options, view);
   try {
-    const isKeyNeeded = dataDir !== undefined && !(await isLetIn(createClient({ url: client.url })));
+    const isKeyNeeded = dataDir !== undefined && !(await letsIn(client.url));
     // Keys take the schemas, which no other dev server has to wait for.
     const lent = isKeyNeeded ? await (await import('./lent-key.js')).lendKey(dataDir, client.url) : undefined;
     const giveBack = async () => {

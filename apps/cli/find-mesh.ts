@@ -171,9 +171,3 @@ export async function engineAnswering(client: Client, timeoutMs: number, signal?
   }
   throw new MeshError('engine_unavailable', `No engine answers after ${Math.round(timeoutMs / 1_000)} s; ${last}`);
 }
-
-/** Whether the gateway lets this client in, with its key or without one. */
-export async function isLetIn(client: Client): Promise<boolean> {
-  const refusal = await client.cacheStats().then(() => undefined, (thrown: unknown) => MeshError.from(thrown).code); // What any key may see, and takes nobody's time.
-  return refusal !== 'unauthorized' && refusal !== 'too_many_requests';
-}

@@ -1,9 +1,8 @@
 /** A key of a command's own, for as long as it runs, where the gateway asks for one. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient } from '#client';
 import { MeshError, type StoredKey } from '#contracts';
 import { changeKeys, keyFileIn, mintKey } from '#keys';
-import { isLetIn } from './find-mesh.js';
+import { letsIn } from './lets-in.js';
 
 export interface LentKey {
   readonly key: string;
@@ -25,9 +24,8 @@ export async function lendKey(dataDir: string, url: string): Promise<LentKey> {
   const stored: StoredKey = { id, name: `ollamesh dev ${process.pid}`, hash, scopes: ['chat'], createdAt: new Date(now).toISOString(), expiresAt: new Date(now + LIFE_MS).toISOString() };
   await changeKeys(file, (keys) => [...keys, stored]);
   const forget = () => changeKeys(file, (keys) => keys.filter((key) => key.id !== id));
-  const client = createClient({ url, apiKey: text });
   try {
-    for (const until = performance.now() + PATIENCE_MS; !(await isLetIn(client)); await sleep(POLL_MS)) {
+    for (const until = performance.now() + PATIENCE_MS; !(await letsIn(url, text)); await sleep(POLL_MS)) {
       if (performance.now() > until) throw new MeshError('unavailable', `The gateway at ${url} has not taken notice of a new key in ${file}. Is that its data folder?`);
     }
   } catch (thrown) {
