@@ -169,8 +169,8 @@ export class Chat {
   #keep(): void {
     keepTurns(
       this.#turns.map(({ question, streamId, ownerToken, ended, answer: { parts, end, error } }) => {
-        // With another key it may still be seen.
-        const isOver = ended && error?.code !== 'unauthorized';
+        const isUnseen = streamId !== undefined && error?.code === 'unauthorized'; // With another key it may still be.
+        const isOver = ended && !isUnseen;
         return { question, streamId, ownerToken, ...(isOver && { answer: { parts, end, error } }) };
       }),
     );
