@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { environment } from '#config';
-import { type ErrorBody, MeshError } from '#contracts';
+import type { ErrorBody } from '#contracts';
+import { environment } from '#environment';
+import { MeshError } from '#mesh-error';
 import type { SharedOptions } from './settings.js';
 import type { StartUpFact, View } from './view/start-up-view.js';
 

@@ -1,10 +1,13 @@
-/** Finds the mesh a command talks to: the named one, or this user's own, which is started in the background if there is none. */
+/** Finds the mesh a command talks to: the named one, or this user's own, which is started in the background if there is none. It loads no more than it needs: a dev server waits for it. */
 import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, type Health, createClient } from '#client';
-import { type ConfigLoaded, environment } from '#config';
-import { MeshError } from '#contracts';
+import type { ConfigLoaded } from '#config';
+import { unconfiguredDataDir } from '#config-places';
+import { environment } from '#environment';
+import { MeshError } from '#mesh-error';
 import { packageVersion } from '#package-root';
 import { startInBackground } from './background.js';
 import { type Lease, tellMesh } from './control/control-client.js';
@@ -34,6 +37,9 @@ export interface FindOptions extends SharedOptions {
 const START_LIMIT_MS = 60_000;
 const PROOF_LIMIT_MS = 15_000;
 const POLL_MS = 25;
+/** How often an engine is looked for, in milliseconds. */
+const MIN_POLL_MS = 50;
+const MAX_POLL_MS = 500;
 /** How long a gateway may take to say that it is there, in milliseconds. */
 const ANSWER_MS = 1_000;
 
@@ -57,9 +63,8 @@ export async function findRunningMesh(options: FindOptions): Promise<Client | un
 export async function findOrLaunchMesh(options: FindOptions, view: View): Promise<FoundMesh> {
   const named = await findNamed(options);
   if (named) return { client: named, dataDir: undefined, lost: new Promise(() => undefined), release: () => undefined };
-  const loaded = await loadMine(options);
-  const { run, lease } = await leaseMine(options, loaded, 'lease', view);
-  return { client: clientOf(run, options), dataDir: loaded.config.dataDir, lost: lease.lost, release: lease.release };
+  const { dataDir, run, lease } = (await joinUnconfigured(options, view)) ?? (await leaseMine(options, await loadMine(options), 'lease', view));
+  return { client: clientOf(run, options), dataDir, lost: lease.lost, release: lease.release };
 }
 
 /** As findOrLaunchMesh, for a mesh that stays until `ollamesh down`. @returns its address */
@@ -78,6 +83,7 @@ export async function loadMine(options: SharedOptions): Promise<ConfigLoaded> {
 }
 
 interface Reached {
+  readonly dataDir: string;
   readonly run: RunFile;
   readonly lease: Lease;
 }
@@ -86,7 +92,16 @@ interface Reached {
 export async function reach(dataDir: string, wish: Wish): Promise<Reached | undefined> {
   const run = await readRunFile(dataDir);
   const lease = run && (await tellMesh(run, wish));
-  return lease && { run, lease };
+  return lease && { dataDir, run, lease };
+}
+
+/** The mesh that runs, where nothing of this folder could lead to another one: then its settings needn't be read. */
+async function joinUnconfigured({ url: _none, fetch: _theirs, ...flags }: FindOptions, view: View): Promise<Reached | undefined> {
+  if (Object.values(flags).some((value) => value !== undefined)) return undefined;
+  const dataDir = unconfiguredDataDir(process.cwd(), environment(), homedir());
+  const found = dataDir === undefined ? undefined : await reach(dataDir, 'lease');
+  if (found) tellDifferences(found.run, undefined, view);
+  return found;
 }
 
 async function leaseMine(options: SharedOptions, { config, file }: ConfigLoaded, wish: 'lease' | 'hold', view: View): Promise<Reached> {
@@ -95,8 +110,7 @@ async function leaseMine(options: SharedOptions, { config, file }: ConfigLoaded,
   for (;;) {
     const found = await reach(dataDir, wish);
     if (found) {
-      const notices = differences(found.run, file);
-      if (notices.length > 0) view.tell({ what: 'config', file: undefined, notices });
+      tellDifferences(found.run, file, view);
       return found;
     }
     // Another process may be starting it, or ending; only where none lives is one to be started.
@@ -108,12 +122,12 @@ async function leaseMine(options: SharedOptions, { config, file }: ConfigLoaded,
   throw new MeshError('unavailable', `Process ${pid} says that it is your mesh, but does not answer. End it (ollamesh down), then try again.`);
 }
 
-/** What of a mesh is not as this folder would have started it. */
-function differences(run: RunFile, file: string | undefined): string[] {
+/** Tells what of a mesh is not as this folder would have started it. */
+function tellDifferences(run: RunFile, file: string | undefined, view: View): void {
   const notices: string[] = [];
   if (file !== undefined && file !== run.configFile) notices.push(`The mesh that runs was started ${run.configFile === undefined ? 'without a config file' : `with ${run.configFile}`}, whose settings hold. This folder's own: --isolated.`);
   if (run.version !== packageVersion()) notices.push(`The mesh that runs is ollamesh ${run.version}, this command is ${packageVersion()}. A newer mesh: ollamesh down, then again.`);
-  return notices;
+  if (notices.length > 0) view.tell({ what: 'config', file: undefined, notices });
 }
 
 function clientOf({ url, operatorToken }: RunFile, { fetch }: FindOptions): Client {
@@ -137,14 +151,14 @@ async function answers(client: Client): Promise<boolean> {
 
 /**
  * Waits until an engine answers; models may still be missing.
- * @throws MeshError `engine_unavailable` when it failed, or stays away; `unauthorized`, `forbidden`
+ * @throws MeshError `engine_unavailable` when it failed, or stays away; `unauthorized`, `forbidden`; the signal's reason
  */
-export async function engineAnswering(client: Client, timeoutMs: number): Promise<void> {
+export async function engineAnswering(client: Client, timeoutMs: number, signal?: AbortSignal): Promise<void> {
   const until = performance.now() + timeoutMs;
   let last = 'it has not said anything yet';
-  while (performance.now() < until) {
+  for (let pollMs = MIN_POLL_MS; performance.now() < until; pollMs = Math.min(pollMs * 1.2, MAX_POLL_MS)) {
     try {
-      for (const { state, reason, url } of await client.engines()) {
+      for (const { state, reason, url } of await client.engines({ signal })) {
         if (url !== undefined) return;
         last = `it is ${state}: ${reason}`;
       }
@@ -153,7 +167,7 @@ export async function engineAnswering(client: Client, timeoutMs: number): Promis
       if (code === 'unauthorized' || code === 'forbidden') throw thrown; // Waiting brings no key.
       last = message;
     }
-    await sleep(50);
+    await sleep(pollMs, undefined, { signal });
   }
   throw new MeshError('engine_unavailable', `No engine answers after ${Math.round(timeoutMs / 1_000)} s; ${last}`);
 }

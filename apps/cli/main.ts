@@ -1,47 +1,39 @@
 #!/usr/bin/env node
 /** The `ollamesh` command. */
 import { Command } from 'commander';
-import { MeshError } from '#contracts';
+import { MeshError } from '#mesh-error';
 import { packageVersion } from '#package-root';
-import { benchCommand } from './commands/bench.js';
-import { cacheCommand } from './commands/cache.js';
-import { chatCommand } from './commands/chat.js';
-import { completionCommand } from './commands/completion.js';
-import { devCommand } from './commands/dev.js';
-import { doctorCommand } from './commands/doctor.js';
-import { downCommand } from './commands/down.js';
-import { gpuCommand } from './commands/gpu.js';
-import { initCommand } from './commands/init.js';
-import { keysCommand } from './commands/keys.js';
-import { logsCommand } from './commands/logs.js';
-import { modelsCommand, pullCommand } from './commands/models.js';
-import { nodeCommand } from './commands/node.js';
-import { servicesCommand } from './commands/services.js';
-import { statusCommand } from './commands/status.js';
-import { upCommand } from './commands/up.js';
+
+/** Each with what loads it: only the one that is named is loaded, all of them where help or completion tells of all. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import('./commands/up.js')).upCommand(),
+  down: async () => (await import('./commands/down.js')).downCommand(),
+  logs: async () => (await import('./commands/logs.js')).logsCommand(),
+  chat: async () => (await import('./commands/chat.js')).chatCommand(),
+  models: async () => (await import('./commands/models.js')).modelsCommand(),
+  pull: async () => (await import('./commands/models.js')).pullCommand(),
+  status: async () => (await import('./commands/status.js')).statusCommand(),
+  services: async () => (await import('./commands/services.js')).servicesCommand(),
+  gpu: async () => (await import('./commands/gpu.js')).gpuCommand(),
+  keys: async () => (await import('./commands/keys.js')).keysCommand(),
+  cache: async () => (await import('./commands/cache.js')).cacheCommand(),
+  doctor: async () => (await import('./commands/doctor.js')).doctorCommand(),
+  dev: async () => (await import('./commands/dev.js')).devCommand(),
+  node: async () => (await import('./commands/node.js')).nodeCommand(),
+  bench: async () => (await import('./commands/bench.js')).benchCommand(),
+  init: async () => (await import('./commands/init.js')).initCommand(),
+  completion: async () => (await import('./commands/completion.js')).completionCommand(),
+};
 
 const program = new Command('ollamesh')
   .description('A local LLM for every dev server, and one token stream for as many viewers as want it.')
   .version(packageVersion())
   .showHelpAfterError('(--help shows how)')
-  .enablePositionalOptions()
-  .addCommand(upCommand())
-  .addCommand(downCommand())
-  .addCommand(logsCommand())
-  .addCommand(chatCommand())
-  .addCommand(modelsCommand())
-  .addCommand(pullCommand())
-  .addCommand(statusCommand())
-  .addCommand(servicesCommand())
-  .addCommand(gpuCommand())
-  .addCommand(keysCommand())
-  .addCommand(cacheCommand())
-  .addCommand(doctorCommand())
-  .addCommand(devCommand())
-  .addCommand(nodeCommand())
-  .addCommand(benchCommand())
-  .addCommand(initCommand())
-  .addCommand(completionCommand());
+  .enablePositionalOptions();
+
+const [, , named = ''] = process.argv;
+const needed = named !== 'completion' && Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]] : Object.values(COMMANDS);
+for (const load of needed) if (load) program.addCommand(await load());
 
 try {
   await program.parseAsync();

@@ -3,31 +3,55 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { identityOf } from '#processes';
 
 const LOCK_POLL_MS = 5;
 /** It is held for a few milliseconds; after some seconds its holder has been halted. */
 const MAX_LOCK_LOOKS = 1_000;
+const MIN_SECRET_CHARACTERS = 16;
 
 /** A process that is the mesh of its data folder, or is becoming it. */
-const Claim = z.object({
-  pid: z.int().positive(),
+interface Claim {
+  readonly pid: number;
   /** Tells this process from a later one of the same number, where the system knows. */
-  identity: z.string().optional(),
-});
+  readonly identity?: string;
+}
 
-const RunFile = Claim.extend({
-  url: z.url(),
-  version: z.string(),
-  startedAt: z.iso.datetime(),
-  operatorToken: z.string(),
+export interface RunFile extends Claim {
+  readonly url: string;
+  readonly version: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly operatorToken: string;
   /** Where it answers commands on this machine, and the secret by which both know each other. */
-  control: z.object({ port: z.int().min(1).max(65_535), secret: z.string().min(16) }),
-  /** The config file it was started with, and what it does when no command needs it any more. */
-  configFile: z.string().optional(),
-});
-export type RunFile = z.infer<typeof RunFile>;
+  readonly control: { readonly port: number; readonly secret: string };
+  /** The config file it was started with. */
+  readonly configFile?: string;
+}
+
+/** A dev server waits for what reads this file, so no schema library is loaded for it. */
+function claimIn(content: unknown): Claim | undefined {
+  const { pid, identity } = Object(content) as Partial<Claim>;
+  const isClaim = Number.isSafeInteger(pid) && Number(pid) > 0 && (identity === undefined || typeof identity === 'string');
+  return isClaim ? (content as Claim) : undefined;
+}
+
+function runIn(content: unknown): RunFile | undefined {
+  const { url, version, startedAt, operatorToken, control, configFile } = Object(content) as Partial<RunFile>;
+  const { port, secret } = Object(control) as Partial<RunFile['control']>;
+  const isRun =
+    claimIn(content) !== undefined &&
+    [version, startedAt, operatorToken].every((text) => typeof text === 'string') &&
+    typeof url === 'string' &&
+    URL.canParse(url) &&
+    typeof secret === 'string' &&
+    secret.length >= MIN_SECRET_CHARACTERS &&
+    Number.isInteger(port) &&
+    Number(port) >= 1 &&
+    Number(port) <= 65_535 &&
+    (configFile === undefined || typeof configFile === 'string');
+  return isRun ? (content as RunFile) : undefined;
+}
 
 function pathIn(dataDir: string): string {
   return join(dataDir, 'run.json');
@@ -62,18 +86,18 @@ export async function writeRunFile(dataDir: string, run: Omit<RunFile, 'pid' | '
 
 /** What the run file says, whether or not it is true; undefined where there is none, it makes no sense, or that mesh only starts. */
 export async function readRunFile(dataDir: string): Promise<RunFile | undefined> {
-  return RunFile.safeParse(await readJson(pathIn(dataDir))).data;
+  return runIn(await readJson(pathIn(dataDir)));
 }
 
 /** The live process that is the mesh of `dataDir` or becomes it, if there is one. */
 export async function claimant(dataDir: string): Promise<number | undefined> {
-  const claim = Claim.safeParse(await readJson(pathIn(dataDir))).data;
+  const claim = claimIn(await readJson(pathIn(dataDir)));
   return claim && (await isLive(claim)) ? claim.pid : undefined;
 }
 
 /** Removes the run file if it is this process's. */
 export async function removeRunFile(dataDir: string): Promise<void> {
-  if ((Claim.safeParse(await readJson(pathIn(dataDir))).data)?.pid === process.pid) await rm(pathIn(dataDir), { force: true });
+  if (claimIn(await readJson(pathIn(dataDir)))?.pid === process.pid) await rm(pathIn(dataDir), { force: true });
 }
 
 /** Removes a run file whose process is gone, or that makes no sense. @returns false where its process lives */
@@ -84,7 +108,7 @@ export async function settleRunFile(dataDir: string): Promise<boolean> {
 async function removeIfStale(path: string): Promise<boolean> {
   const judged = await readText(path);
   if (judged === undefined) return true;
-  const claim = Claim.safeParse(parse(judged)).data;
+  const claim = claimIn(parse(judged));
   if (claim && (await isLive(claim))) return false;
   await alone(`${path}.settling`, async () => {
     if ((await readText(path)) === judged) await rm(path, { force: true }); // Its process is gone, so only this could change it.
@@ -97,7 +121,7 @@ async function alone(lock: string, work: () => Promise<void>): Promise<void> {
   const own = await writeBeside(lock, { pid: process.pid, identity: await identityOf(process.pid) });
   try {
     for (let looks = 0; !(await linked(own, lock)); looks++) {
-      const holder = Claim.safeParse(await readJson(lock)).data;
+      const holder = claimIn(await readJson(lock));
       if ((holder && !(await isLive(holder))) || looks > MAX_LOCK_LOOKS) await rm(lock, { force: true });
       else await sleep(LOCK_POLL_MS);
     }
@@ -122,7 +146,7 @@ async function linked(file: string, path: string): Promise<boolean> {
   }
 }
 
-async function isLive({ pid, identity }: z.infer<typeof Claim>): Promise<boolean> {
+async function isLive({ pid, identity }: Claim): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (thrown) {

@@ -1,6 +1,7 @@
 /** The options that every command shares, and the configuration they make with file and environment. */
 import { Command, Option } from 'commander';
-import { type ConfigLoaded, type Flag, environment, loadConfig } from '#config';
+import type { ConfigLoaded, Flag } from '#config';
+import { environment } from '#environment';
 
 export interface SharedOptions {
   readonly config?: string;
@@ -29,7 +30,7 @@ export function withMeshOptions(command: Command): Command {
 }
 
 /** @throws ConfigError that lists every problem at once. */
-export function loadSettings(options: SharedOptions): Promise<ConfigLoaded> {
+export async function loadSettings(options: SharedOptions): Promise<ConfigLoaded> {
   const flags: Flag[] = [
     { name: '--engine', path: 'engine.driver', value: options.engine },
     { name: '--engine-url', path: 'engine.url', value: options.engineUrl },
@@ -38,5 +39,6 @@ export function loadSettings(options: SharedOptions): Promise<ConfigLoaded> {
     { name: '--node', path: 'node', value: options.node },
     { name: '--log-level', path: 'log.level', value: options.logLevel },
   ];
-  return loadConfig({ cwd: process.cwd(), env: environment(), flags, ...(options.config !== undefined && { file: options.config }) });
+  const { loadConfig } = await import('#config'); // Loads the schema, which a command that joins a mesh does not need.
+  return await loadConfig({ cwd: process.cwd(), env: environment(), flags, ...(options.config !== undefined && { file: options.config }) });
 }

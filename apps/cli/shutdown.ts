@@ -1,5 +1,5 @@
 /** Ends a command on a signal: politely the first time, at once the second, and never later than five seconds. */
-import { MeshError } from '#contracts';
+import { MeshError } from '#mesh-error';
 
 const LIMIT_MS = 4_800;
 const SIGNAL_NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;

@@ -1,6 +1,6 @@
 /** `ollamesh/vite`: a mesh beside Vite's dev server, which the app reaches at its own origin. Builds are left alone. */
 import type { Plugin, ProxyOptions } from 'vite';
-import { MeshError } from '#contracts';
+import { MeshError } from '#mesh-error';
 import { type BorrowedMesh, borrowMesh } from './borrowed-mesh.js';
 import { type FindOptions, engineAnswering } from './find-mesh.js';
 

@@ -49,7 +49,7 @@ export class BenchmarkStore {
       const { benchmarks } = Stored.parse(JSON.parse(await readFile(this.#path, 'utf8')));
       for (const benchmark of benchmarks) this.#benchmarks.set(modelKey(benchmark.model), benchmark);
     } catch (thrown) {
-      const isMissing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
+      const isMissing = (thrown as NodeJS.ErrnoException).code === 'ENOENT'; // Not by its class: in Jest errors of the system have another one.
       if (!isMissing) this.#warn(`${this.#path} can't be read, so that earlier benchmarks are forgotten: ${String(thrown)}`);
     }
     return this.#benchmarks;

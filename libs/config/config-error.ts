@@ -1,5 +1,5 @@
 /** What is wrong with a configuration: every problem at once, each with its key, where it came from and what to write instead. */
-import { MeshError } from '#contracts';
+import { MeshError } from '#mesh-error';
 
 export interface Problem {
   /** Path of the setting, such as `gateway.port`; undefined where the whole source is at fault. */

@@ -1,12 +1,10 @@
 /** Finds and reads the config file. c12 does the loading; which files count, and what errors say, is decided here. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, extname, join, relative, resolve } from 'node:path';
+import { basename, extname, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from './config-error.js';
-
-/** In order of precedence, should a folder hold several. */
-const EXTENSIONS = ['.ts', '.js', '.mjs', '.json', '.yaml', '.yml'];
+import { CONFIG_EXTENSIONS, configFilesIn } from './places.js';
 
 export interface ConfigFile {
   /** Absolute path. */
@@ -24,11 +22,11 @@ export interface ConfigFile {
  * @throws ConfigError when `file` does not exist, or a file cannot be read; a syntax error names its line.
  */
 export async function readConfigFile(cwd: string, file?: string): Promise<ConfigFile | undefined> {
-  const [path, ...ignored] = file === undefined ? findIn(cwd) : [resolve(cwd, file)];
+  const [path, ...ignored] = file === undefined ? configFilesIn(cwd) : [resolve(cwd, file)];
   if (path === undefined) return undefined;
   const name = nameIn(cwd, path);
   if (!existsSync(path)) throw new ConfigError([{ origin: name, reason: 'does not exist' }]);
-  if (!EXTENSIONS.includes(extname(path))) throw new ConfigError([{ origin: name, reason: `is not one of ${EXTENSIONS.join(', ')}` }]);
+  if (!CONFIG_EXTENSIONS.includes(extname(path))) throw new ConfigError([{ origin: name, reason: `is not one of ${CONFIG_EXTENSIONS.join(', ')}` }]);
 
   const content = await load(path, name);
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
@@ -39,10 +37,6 @@ export async function readConfigFile(cwd: string, file?: string): Promise<Config
     notices.push(`${name} sets nothing${/[jt]s$/.test(path) ? '; does it have an "export default"?' : '.'}`);
   }
   return { path, name, content, notices };
-}
-
-function findIn(cwd: string): string[] {
-  return EXTENSIONS.map((extension) => join(cwd, `ollamesh.config${extension}`)).filter((path) => existsSync(path));
 }
 
 function nameIn(cwd: string, path: string): string {

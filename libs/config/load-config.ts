@@ -1,6 +1,6 @@
 /** The loader: file, environment and flags in, one validated configuration out, and where each setting came from. */
 import { hostname as hostnameOfMachine, homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { AiForm, readAiForm } from './ai-form.js';
 import { ConfigError } from './config-error.js';
 import type { Problem } from './config-error.js';
@@ -8,6 +8,7 @@ import { readConfigFile } from './config-file.js';
 import type { ConfigFile } from './config-file.js';
 import type { Environment } from './environment.js';
 import { problemsOf } from './issues.js';
+import { absolutePath, dataDirOf } from './places.js';
 import type { Assignment, Origin } from './origin.js';
 import { Config } from './schema.js';
 import type { LoadedConfig } from './schema.js';
@@ -93,16 +94,15 @@ async function load({ cwd, env, flags = [], file: explicitFile, home = homedir()
   const origins = originsOf(settings, merged, (path) => originAt(path, assignments, file));
   const config = parsed.data;
   const folderOf = (path: string) => (origins[path]?.from === 'file' && file ? dirname(file.path) : cwd);
-  const absolute = (path: string, from: string) => resolve(from, path.replace(/^~(?=$|[\\/])/, () => home));
   return {
     config: {
       ...config,
       node: origins['node'] ? config.node : nodeNameOf(hostname),
-      dataDir: config.dataDir === undefined ? join(home, '.ollamesh') : absolute(config.dataDir, folderOf('dataDir')),
+      dataDir: dataDirOf(config.dataDir, folderOf('dataDir'), home),
       providers: Object.fromEntries(
         Object.entries(config.providers).map(([name, provider]) => {
           const keyFile = provider.key?.file;
-          return [name, keyFile === undefined ? provider : { ...provider, key: { file: absolute(keyFile, folderOf('providers')) } }];
+          return [name, keyFile === undefined ? provider : { ...provider, key: { file: absolutePath(keyFile, folderOf('providers'), home) } }];
         }),
       ),
     },

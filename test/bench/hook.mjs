@@ -11,9 +11,10 @@ const SAY = ['-e', 'console.log("here")'];
 export async function run() {
   const { folder, remove } = await temporaryFolder();
   const elsewhere = await temporaryFolder();
-  const env = { ...process.env, OLLAMESH_DATA_DIR: folder, OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded' };
+  // A mesh that takes nobody's port; whoever joins it has no settings of its own, as in a project without a config file.
+  const env = { ...process.env, OLLAMESH_DATA_DIR: folder };
   try {
-    await ended(spawn(process.execPath, [CLI, 'up', '-d'], { env, stdio: 'ignore' }));
+    await ended(spawn(process.execPath, [CLI, 'up', '-d', '--port', '0', '--engine', 'embedded'], { env, stdio: 'ignore' }));
     const [joins, bare] = [[], []];
     for (let i = 0; i < RUNS; i++) {
       bare.push(await untilHere(SAY, env, elsewhere.folder));

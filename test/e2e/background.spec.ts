@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -11,6 +12,7 @@ import { type BackgroundFolder, backgroundFolder, gone } from '../support/backgr
 import { ask } from '../support/http-client.js';
 import { HAS_PROC, descendantsOf, engineBelow, isAlive } from '../support/process-table.js';
 import { CLI, type Program, ollamesh, runNode, untilSaid } from '../support/program.js';
+import { until } from '../support/until.js';
 
 const TELL = 'console.log(`at ${process.env.OLLAMESH_URL}.`);';
 const STAY = [process.execPath, '-e', `${TELL} setInterval(() => {}, 1000)`];
@@ -107,6 +109,51 @@ describe('background mesh', () => {
     await own.end('SIGTERM');
     await shared.end('SIGTERM');
   }, 90_000);
+});
+
+describe('dev, where no engine answers yet', () => {
+  /** Held open, and never answered: an engine that takes its time. */
+  async function silentEngine() {
+    const held = new Set<Socket>();
+    let [answers, asked] = [false, 0];
+    const server = createHttpServer((_request, response) => {
+      asked++;
+      if (answers) response.end('{"version":"0.9.9","models":[]}');
+    });
+    server.on('connection', (socket) => held.add(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const close = () => {
+      server.close();
+      for (const socket of held) socket.destroy();
+    };
+    return { env: { OLLAMESH_ENGINE: 'external', OLLAMESH_ENGINE_URL: url }, answer: () => (answers = true), asked: () => asked, [Symbol.dispose]: close };
+  }
+
+  it('the command starts at once, and is told beside it how it stands', async () => {
+    using engine = await silentEngine();
+    await using folder = await backgroundFolder(engine.env);
+    const command = dev(folder);
+    await urlSeen(command);
+    await until('it is told that none answers', () => command.stderr.includes('None answers yet'));
+    expect(command.stderr).not.toContain('It answers.');
+    engine.answer();
+    await until('it is told that one answers', () => command.stderr.includes('engine    It answers.'), 60_000);
+    await command.end('SIGTERM');
+  }, 120_000);
+
+  it('with --wait it starts after it', async () => {
+    using engine = await silentEngine();
+    await using folder = await backgroundFolder(engine.env);
+    const look = `const { nodes } = await (await fetch(process.env.OLLAMESH_URL + '/engine')).json(); console.log(nodes.some(({ url }) => url !== undefined))`;
+    const command = runNode([CLI, 'dev', '--wait', '--', process.execPath, '--input-type=module', '-e', look], { env: folder.env });
+    await until('the mesh listens', () => command.stderr.includes('gateway   listens'), 45_000);
+    const before = engine.asked();
+    await until('the engine was asked again', () => engine.asked() > before + 1, 60_000); // A command that did not wait would have looked by now.
+    engine.answer();
+    await command.exited;
+    expect(command.stdout).toBe('true\n');
+  }, 120_000);
 });
 
 describe('a run file that is not true', () => {

@@ -1,13 +1,15 @@
 /** The examples as they are in the repository, in a folder of their own with the package as it would be installed: each gets an answer. */
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CHROMIUM, launchChromium, openPage } from '../browser/chromium.js';
 import { freePort } from '../support/free-port.js';
 import { ask, openSse } from '../support/http-client.js';
+import { installPackage } from '../support/installed-package.js';
 import { temporaryFolder } from '../support/mesh-process.js';
-import { ROOT, runNode } from '../support/program.js';
+import { readRunFile } from '../../apps/cli/run-file.js';
+import { CLI, ROOT, ollamesh, runNode, untilSaid } from '../support/program.js';
 import { until } from '../support/until.js';
 
 let folder: string;
@@ -16,10 +18,7 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   env = { OLLAMESH_DATA_DIR: join(folder, 'data'), OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_ENGINE: 'embedded', OLLAMESH_BACKGROUND_GRACE_MS: '2000', NO_COLOR: '1' };
   cpSync(join(ROOT, 'examples'), folder, { recursive: true });
-  const installed = join(folder, 'node_modules', 'ollamesh');
-  mkdirSync(join(installed, 'apps', 'embedded-engine'), { recursive: true });
-  for (const name of ['package.json', 'LICENSE', 'dist', 'services', 'apps/embedded-engine/models']) cpSync(join(ROOT, name), join(installed, name), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(installed, 'node_modules'));
+  symlinkSync(join(ROOT, 'node_modules'), join(installPackage(folder), 'node_modules'));
   symlinkSync(join(ROOT, 'node_modules', 'vite'), join(folder, 'node_modules', 'vite'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -65,6 +64,30 @@ describe('Vite', () => {
     }
   }, 120_000);
 
+  it('a restart for a changed configuration: the same mesh, which waits for its end', async () => {
+    const data = join(folder, 'restarted');
+    const { program, url, said } = await startVite({ OLLAMESH_DATA_DIR: data });
+    const addresses = () => [...said().matchAll(/leads to the mesh at (\S+)/g)].map(([, address]) => address);
+    const config = join(folder, 'vite', 'vite.config.js');
+    const text = readFileSync(config, 'utf8');
+    try {
+      const run = await until('the mesh can be found', () => readRunFile(data));
+      for (const times of [2, 3]) {
+        writeFileSync(config, `${text}// Restarted ${times}\n`);
+        await until('the dev server has restarted', () => addresses().length === times, 60_000);
+      }
+      expect(new Set(addresses()).size).toBe(1);
+      // Held by the server that runs, longer than the grace of those that closed.
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      expect((await readRunFile(data))?.pid).toBe(run.pid);
+      expect((await ask(`${url}/ollamesh/health`)).status).toBe(200);
+    } finally {
+      writeFileSync(config, text);
+      await program.end('SIGTERM', 20_000);
+      await ollamesh(['down'], { env: { ...env, OLLAMESH_DATA_DIR: data } });
+    }
+  }, 120_000);
+
   it('no mesh can be had: the dev server starts all the same, and says what to do', async () => {
     const { program, url, said } = await startVite({ OLLAMESH_URL: 'http://127.0.0.1:9' });
     try {
@@ -76,6 +99,39 @@ describe('Vite', () => {
   }, 120_000);
 });
 
+describe('Next', () => {
+  // Its bundler takes no links out of a project, so this one lies below what is installed.
+  let place: string;
+  beforeAll(() => {
+    place = mkdtempSync(join(ROOT, 'dist', 'example-'));
+    cpSync(join(ROOT, 'examples', 'next'), join(place, 'next'), { recursive: true });
+    installPackage(place);
+  });
+  afterAll(() => rm(place, { recursive: true, force: true }));
+
+  (CHROMIUM === undefined ? it.skip : it)('ollamesh dev -- next dev: the answer appears on the page, as a stream through the dev server\'s own origin', async () => {
+    const port = await freePort();
+    const next = ['--', process.execPath, join(ROOT, 'node_modules/next/dist/bin/next'), 'dev', '--port', String(port)];
+    const program = runNode([CLI, 'dev', ...next], { cwd: join(place, 'next'), env: { ...env, OLLAMESH_DATA_DIR: join(place, 'data'), NEXT_TELEMETRY_DISABLED: '1' } });
+    const browser = await launchChromium();
+    try {
+      await untilSaid(program, 'Ready in', 120_000);
+      const { page, complaints } = await openPage(browser, `http://localhost:${port}`);
+      await page.waitForFunction(`Object.keys(document.querySelector('p')).some((key) => key.startsWith('__reactProps'))`, undefined, { timeout: 60_000 }); // Before, nobody hears a click.
+      await page.click('p');
+      await page.waitForFunction(`document.querySelector('p').textContent.length > 20`, undefined, { timeout: 60_000 });
+      expect(complaints.filter((text) => !text.startsWith('Failed to load resource') && !text.includes('/favicon.ico'))).toEqual([]);
+      const stream = await openSse(`http://localhost:${port}/ollamesh/streams`, { body: { prompt: 'What is NATS?' } });
+      await stream.ended;
+      expect(stream.headers['content-encoding']).toBeUndefined(); // Compressed, it would come in one piece.
+      expect(stream.events.map(({ event }) => event)).toEqual(expect.arrayContaining(['created', 'done']));
+    } finally {
+      await browser.close();
+      await program.end('SIGTERM', 20_000);
+    }
+  }, 300_000);
+});
+
 it('Node: the script prints the answer and ends', async () => {
   const program = runNode(['ask.js'], { cwd: join(folder, 'node'), env });
   expect(await program.exited).toEqual({ code: 0, signal: null });
@@ -83,7 +139,7 @@ it('Node: the script prints the answer and ends', async () => {
 }, 120_000);
 
 it('each example is ten lines or fewer of one\'s own', () => {
-  for (const files of [['vite/vite.config.js', 'vite/src/main.js'], ['node/ask.js']]) {
+  for (const files of [['vite/vite.config.js', 'vite/src/main.js'], ['next/next.config.mjs', 'next/app/page.js'], ['node/ask.js']]) {
     const lines = files.flatMap((file) => readFileSync(join(ROOT, 'examples', file), 'utf8').split('\n')).filter((line) => line !== '');
     expect(lines.length).toBeLessThanOrEqual(10);
   }

@@ -37,11 +37,36 @@ describe('completion', () => {
     expect(await inBash('')).toEqual(expect.arrayContaining(commands));
   });
 
-  it.each(['zsh', 'fish'])('%s: the script names every command, and the shell can read it where it is here', async (shell) => {
-    const { code, stdout } = await ollamesh(['completion', shell]);
-    expect(code).toBe(0);
-    for (const word of ['chat', 'down', 'logs', 'completion', '--detach', 'embedded']) expect(stdout).toContain(word);
-    if (has(shell)) expect(spawnSync(shell, ['-n'], { input: stdout }).status).toBe(0);
+  /** What zsh's function offers for `words`: the parts of zsh's completion that it calls are replaced, since they need a terminal. */
+  async function inZsh(...words: string[]): Promise<string[]> {
+    const { stdout: script } = await ollamesh(['completion', 'zsh']);
+    const shell = `compdef() {}; _files() { print -- files }; _describe() { print -l -- "\${(@P)2}" }`;
+    const offered = execFileSync('zsh', ['-f', '-c', `${shell}\n${script}\nwords=(ollamesh "$@"); CURRENT=$#words; _ollamesh`, 'zsh', ...words], { encoding: 'utf8' });
+    return offered.split('\n').map((line) => line.replace(/:.*$/, '')).filter((word) => word !== '' && word.startsWith(words.at(-1) ?? ''));
+  }
+
+  async function inFish(...words: string[]): Promise<string[]> {
+    const { stdout: script } = await ollamesh(['completion', 'fish']);
+    const offered = execFileSync('fish', ['--no-config', '-c', `${script}\ncomplete -c ollamesh -f\ncomplete -C "ollamesh $argv"`, ...words], { encoding: 'utf8' });
+    return offered.split('\n').map((line) => line.replace(/\t.*$/, '')).filter((word) => word !== '');
+  }
+
+  const CASES: [string[], string[]][] = [
+    [['ch'], ['chat']],
+    [['keys', 'cr'], ['create']],
+    [['up', '--det'], ['--detach']],
+    [['up', '--engine', 'emb'], ['embedded']],
+    [['up', '--engine', 'embedded', '--engine-'], ['--engine-url']],
+    [['completion', 'z'], ['zsh']],
+  ];
+  (has('zsh') ? it : it.skip).each(CASES)('zsh: %j is completed to %j', async (words, completed) => {
+    expect(await inZsh(...words)).toEqual(completed);
+  });
+  (has('fish') ? it : it.skip).each(CASES)('fish: %j is completed to %j', async (words, completed) => {
+    expect(await inFish(...words)).toEqual(completed);
+  });
+  (has('zsh') ? it : it.skip)('zsh: behind -- files are offered, as the command is another one\'s', async () => {
+    expect(await inZsh('dev', '--', '')).toEqual(['files']);
   });
 
   it('a shell that is none is an error that names those there are', async () => {
@@ -57,19 +82,23 @@ describe('init', () => {
   afterEach(() => rm(folder, { recursive: true }));
   const load = () => loadConfig({ cwd: folder, env: {} });
 
-  it('writes a file that loads, with models that fit; one that was edited takes --force', async () => {
+  it('writes a file that loads, with models that fit; a second time it changes nothing, edited or not, without --force', async () => {
     expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 0, stdout: expect.stringContaining('ollamesh.config.ts is written') });
     const text = await readFile(join(folder, 'ollamesh.config.ts'), 'utf8');
     expect(text).toMatch(/\/\/ {3}\S+ +\d+\.\d GiB {2}(partly )?on the (GPU|CPU)/);
     expect((await load()).config.gateway.port).toBe(11_435);
-    await writeFile(join(folder, 'ollamesh.config.ts'), `${text}// mine\n`);
-    expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 1, stderr: expect.stringContaining('--force') });
+    for (const mine of [text, `${text}// mine\n`]) {
+      await writeFile(join(folder, 'ollamesh.config.ts'), mine);
+      expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 0, stdout: 'ollamesh.config.ts is here already and stays as it is. To write it anew: ollamesh init --force\n' });
+      expect(await readFile(join(folder, 'ollamesh.config.ts'), 'utf8')).toBe(mine);
+    }
     expect(await ollamesh(['init', '--force'], { cwd: folder })).toMatchObject({ code: 0 });
     expect(await readFile(join(folder, 'ollamesh.config.ts'), 'utf8')).not.toContain('// mine');
   }, 60_000);
 
   it('another config file of the folder is left alone', async () => {
     await writeFile(join(folder, 'ollamesh.config.json'), '{}');
+    expect(await ollamesh(['init'], { cwd: folder })).toMatchObject({ code: 0, stdout: 'ollamesh.config.json is here already and stays as it is.\n' });
     expect(await ollamesh(['init', '--force'], { cwd: folder })).toMatchObject({ code: 1, stderr: expect.stringContaining('ollamesh.config.json') });
   });
 

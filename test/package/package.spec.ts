@@ -56,7 +56,7 @@ withRegistry('package (skipped where the npm registry is out of reach)', () => {
   it('npx ollamesh dev: a command in the project asks the engine that OLLAMA_HOST names, and gets its answer', async () => {
     const ask = `fetch(process.env.OLLAMA_HOST + '/api/chat', { method: 'POST', body: JSON.stringify({ model: 'guide', stream: false, messages: [{ role: 'user', content: 'What is NATS?' }] }) })
       .then((response) => response.json()).then((answer) => console.log(answer.message.content))`;
-    const said = await run('npx', ['--no-install', 'ollamesh', 'dev', '--', 'node', '-e', ask], project, {
+    const said = await run('npx', ['--no-install', 'ollamesh', 'dev', '--wait', '--', 'node', '-e', ask], project, {
       OLLAMESH_DATA_DIR: join(folder, 'data'), OLLAMESH_ENGINE: 'embedded', OLLAMESH_GATEWAY_PORT: '0', OLLAMESH_BACKGROUND_GRACE_MS: '0', OLLAMA_MODELS: '/nonexistent',
     });
     expect(said).toMatch(/^NATS is a small and fast messaging system/);

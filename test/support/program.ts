@@ -12,6 +12,11 @@ export const CLI = `${ROOT}dist/apps/cli/main.js`;
 /** What a parent may have set that would change how our programs behave. */
 const CHANGES_US = /^(OLLAMESH_.*|OTEL_.*|NATS_URL|OLLAMA_HOST|OLLAMA_MODELS|NODE_OPTIONS|NODE_V8_COVERAGE|FORCE_COLOR|NO_COLOR|JEST_WORKER_ID)$/;
 
+/** This process's environment without those; no models of whoever runs the tests either. */
+export function cleanEnvironment(): Record<string, string | undefined> {
+  return { OLLAMA_MODELS: '/nonexistent', ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !CHANGES_US.test(name))) };
+}
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -54,8 +59,7 @@ export function runNode(args: readonly string[], { env = {}, cwd = ROOT, input }
   if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run "npm run build" first`);
   const child = spawn(process.execPath, args, {
     cwd,
-    // No models of whoever runs the tests.
-    env: { OLLAMA_MODELS: '/nonexistent', ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !CHANGES_US.test(name))), ...env },
+    env: { ...cleanEnvironment(), ...env },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   child.stdin?.end(input);

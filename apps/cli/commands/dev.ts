@@ -1,8 +1,9 @@
 /** `ollamesh dev -- command`: runs a dev server with a mesh beside it, and tells it where. */
 import { spawn } from 'node:child_process';
 import { Command } from 'commander';
-import { ConfigError, type Environment, environment } from '#config';
-import { MeshError } from '#contracts';
+import type { Client } from '#client';
+import { type Environment, environment } from '#environment';
+import { MeshError } from '#mesh-error';
 import { borrowMesh } from '../borrowed-mesh.js';
 import { type FindOptions, engineAnswering } from '../find-mesh.js';
 import { withMeshOptions } from '../settings.js';
@@ -10,6 +11,8 @@ import { type EndSignal, exitCodeOf } from '../shutdown.js';
 import { startUpView } from '../view/choose-view.js';
 
 const ENGINE_PATIENCE_MS = 60_000;
+/** An engine that answers by then is no news. */
+const SOON_MS = 1_500;
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export function devCommand(): Command {
@@ -17,12 +20,19 @@ export function devCommand(): Command {
     .argument('<command...>', 'the dev server, after --')
     .option('--url <url>', 'address of the gateway (default: the mesh that runs, or one started for this command)')
     .option('--force', 'overwrite variables that are set already')
+    .option('--wait', 'start the command when an engine answers, not before: for tests and scripts that ask at once')
     .action(dev);
 }
 
-async function dev([program = '', ...args]: string[], options: FindOptions & { force?: boolean }): Promise<void> {
-  const led = await leadToMesh(options).catch((thrown: unknown) => {
+interface DevOptions extends FindOptions {
+  readonly force?: boolean;
+  readonly wait?: boolean;
+}
+
+async function dev([program = '', ...args]: string[], options: DevOptions): Promise<void> {
+  const led = await leadToMesh(options).catch(async (thrown: unknown) => {
     const error = MeshError.from(thrown);
+    const { ConfigError } = await import('#config');
     if (error.code === 'internal' || error instanceof ConfigError) throw thrown;
     process.stderr.write(`  mesh      ${error.message}\n  mesh      Your command starts without a model. What is wrong: ollamesh doctor\n`);
     return undefined;
@@ -35,22 +45,44 @@ async function dev([program = '', ...args]: string[], options: FindOptions & { f
 }
 
 /** A mesh that stays while the command runs, and the environment that leads there. */
-async function leadToMesh(options: FindOptions & { force?: boolean }): Promise<{ env: Record<string, string | undefined>; forget(): Promise<void> }> {
+async function leadToMesh({ force, wait, ...options }: DevOptions): Promise<{ env: Record<string, string | undefined>; forget(): Promise<void> }> {
   const mesh = await borrowMesh(options, startUpView(process.stderr, false));
   try {
-    await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
-    const { env, report } = injected(environment(), variablesFor(mesh.client.url, mesh.key), options.force === true);
+    if (wait) await engineAnswering(mesh.client, ENGINE_PATIENCE_MS);
+    const { env, report } = injected(environment(), variablesFor(mesh.client.url, mesh.key), force === true);
     for (const line of report) process.stderr.write(`  env       ${line}\n`);
-    let over = false;
-    void mesh.lost.then(() => over || process.stderr.write('  mesh      The mesh has ended. Start it again: ollamesh up -d\n'));
+    const over = new AbortController();
+    if (!wait) void tellOfEngine(mesh.client, over.signal);
+    void mesh.lost.then(() => {
+      if (!over.signal.aborted) process.stderr.write('  mesh      The mesh has ended. Start it again: ollamesh up -d\n');
+      over.abort();
+    });
     const forget = async () => {
-      over = true;
+      over.abort();
       await mesh.giveBack();
     };
     return { env, forget };
   } catch (thrown) {
     await mesh.giveBack();
     throw thrown;
+  }
+}
+
+/** Tells beside the command how it stands with the engine. Most often one answers already, and there is nothing to say. */
+async function tellOfEngine(client: Client, signal: AbortSignal): Promise<void> {
+  const say = (text: string) => void (signal.aborted || process.stderr.write(`  engine    ${text}\n`));
+  let isLate = false;
+  const soon = setTimeout(() => {
+    isLate = true;
+    say('None answers yet; your command runs meanwhile. What it waits for: ollamesh status');
+  }, SOON_MS);
+  try {
+    await engineAnswering(client, ENGINE_PATIENCE_MS, signal);
+    if (isLate) say('It answers.');
+  } catch (thrown) {
+    say(`${MeshError.from(thrown).message} What is wrong: ollamesh doctor`);
+  } finally {
+    clearTimeout(soon);
   }
 }
 

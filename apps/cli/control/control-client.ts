@@ -1,9 +1,8 @@
 /** A command's end: it believes a run file only if whoever answers there proves to have written it. */
 import { type Socket, connect } from 'node:net';
 import { createInterface } from 'node:readline';
-import { z } from 'zod';
 import type { RunFile } from '../run-file.js';
-import { MAX_LINE_BYTES, Proof, type Wish, newNonce, proofOf, proves } from './handshake.js';
+import { MAX_LINE_BYTES, OK, type Wish, newNonce, proofOf, proves, readLine } from './handshake.js';
 
 export interface Lease {
   /** Settles when the mesh has ended or let go. */
@@ -42,13 +41,13 @@ async function converse(socket: Socket, secret: string, wish: Wish): Promise<voi
   const nonce = newNonce();
   socket.write(`${JSON.stringify({ nonce })}\n`);
   const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
-  const next = async (): Promise<unknown> => {
+  const next = async (): Promise<string> => {
     const { value, done } = await lines.next();
     if (done === true) throw new Error('The connection has ended.');
-    return JSON.parse(value);
+    return value;
   };
-  const mesh = Proof.parse(await next());
+  const mesh = readLine(await next(), 'nonce', 'proof');
   if (!proves(mesh.proof, secret, 'mesh', nonce)) throw new Error('Somebody else is there.');
   socket.write(`${JSON.stringify({ proof: proofOf(secret, 'command', mesh.nonce), wish })}\n`);
-  z.object({ ok: z.literal(true) }).parse(await next());
+  if ((await next()) !== OK) throw new Error('It does not say that it will.');
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
-import { Hello, MAX_LINE_BYTES, Request, newNonce, proofOf, proves } from './handshake.js';
+import { MAX_LINE_BYTES, OK, newNonce, proofOf, proves, readLine } from './handshake.js';
 
 export interface ControlOptions {
   /** How long it runs on without a lease, in milliseconds; undefined: until it is stopped. */
@@ -67,12 +67,12 @@ export class ControlServer {
     createInterface({ input: socket }).on('line', (line) => {
       try {
         if (nonce === undefined) {
-          const hello = Hello.parse(JSON.parse(line));
+          const hello = readLine(line, 'nonce');
           nonce = newNonce();
           socket.write(`${JSON.stringify({ nonce, proof: proofOf(this.secret, 'mesh', hello.nonce) })}\n`);
           return;
         }
-        const { proof, wish } = Request.parse(JSON.parse(line));
+        const { proof, wish } = readLine(line, 'proof', 'wish');
         if (!proves(proof, this.secret, 'command', nonce)) throw new Error('This is none of our user\'s commands.');
         socket.setTimeout(0);
         if (wish === 'lease') {
@@ -81,7 +81,7 @@ export class ControlServer {
         }
         if (wish === 'hold') this.#held = true;
         this.#consider();
-        socket.write('{"ok":true}\n');
+        socket.write(`${OK}\n`);
         if (wish === 'stop') this.options.onEnd('A command asked for the end.');
       } catch {
         socket.destroy(); // Not the protocol, or not the secret: nothing to say to it.

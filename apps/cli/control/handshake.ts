@@ -1,17 +1,38 @@
 /** How a command and the mesh of its run file know each other: each shows that it knows the file's secret, and neither sends it. Pure. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { z } from 'zod';
 
 /** What a command wants: `lease` keeps the mesh while the connection is open, `hold` keeps it until `stop`, `look` only asks who is there. */
-export const Wish = z.enum(['lease', 'hold', 'stop', 'look']);
-export type Wish = z.infer<typeof Wish>;
+const WISHES = ['lease', 'hold', 'stop', 'look'] as const;
+export type Wish = (typeof WISHES)[number];
 
-export const Hello = z.object({ nonce: z.string().min(16).max(100) });
-export const Proof = z.object({ nonce: z.string().min(16).max(100), proof: z.string().max(100) });
-export const Request = z.object({ proof: z.string().max(100), wish: Wish });
+/** The mesh's last line: it does what the command wants. */
+export const OK = '{"ok":true}';
 
 /** A line of either side is never longer, in bytes. */
 export const MAX_LINE_BYTES = 1_024;
+const MIN_NONCE_CHARACTERS = 16;
+const MAX_CHARACTERS = 100;
+
+interface Said {
+  readonly nonce: string;
+  readonly proof: string;
+  readonly wish: Wish;
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= MAX_CHARACTERS;
+/** By hand, since a dev server waits for this: a schema library takes longer to load than all else. */
+const IS: { readonly [Field in keyof Said]: (value: unknown) => boolean } = {
+  nonce: (value) => isText(value) && value.length >= MIN_NONCE_CHARACTERS,
+  proof: isText,
+  wish: (value) => WISHES.includes(value as Wish),
+};
+
+/** What a line says. @throws SyntaxError when it does not say all of `fields` */
+export function readLine<Field extends keyof Said>(line: string, ...fields: Field[]): Pick<Said, Field> {
+  const said = Object(JSON.parse(line)) as Said;
+  for (const field of fields) if (!IS[field](said[field])) throw new SyntaxError(`This line says no ${field}.`);
+  return said;
+}
 
 export function newNonce(): string {
   return randomBytes(18).toString('base64url');

@@ -16,7 +16,7 @@ const LIMIT_MS = 8_000;
 export async function examine(options: FindOptions, oldestNode: string): Promise<Result[]> {
   const node = nodeCheck(process.versions.node, oldestNode);
   const { config, file, problem } = await settingsOf(options);
-  if (!config) return await runChecks([node, { name: 'config', run: async () => ({ state: 'fail', detail: problem, next: 'Correct the settings named above; see libs/config/schema.ts or the README for all of them' }) }], LIMIT_MS);
+  if (!config) return await runChecks([node, { name: 'config', run: async () => ({ state: 'fail', detail: problem, next: 'Correct the settings named above; docs/configuration.md has all of them' }) }], LIMIT_MS);
   const running = await findRunningMesh(options).catch(() => undefined); // The one named with --url does not answer: the mesh check says so.
   let reading: ReturnType<typeof readHardware> | undefined;
   const checks: Check[] = [

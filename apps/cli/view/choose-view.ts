@@ -1,6 +1,6 @@
 /** Which start-up view a stream gets. */
 import type { WriteStream } from 'node:tty';
-import { environment } from '#config';
+import { environment } from '#environment';
 import { TextView, type View, jsonView } from './start-up-view.js';
 
 export function startUpView(out: Pick<WriteStream, 'write'> & { isTTY?: boolean }, json: boolean): View {
