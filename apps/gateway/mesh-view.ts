@@ -108,7 +108,7 @@ export class MeshView implements OnApplicationBootstrap {
 
   /** The model by which a request for `model` is placed: of an alias the one that nodes may have; undefined where any node will do. */
   placedBy(model: string | undefined): string | undefined {
-    const targets = this.#routing?.targetsOf(model);
+    const targets = this.#routing?.find(model);
     if (!targets) return model;
     const own = targets.find((target) => target.provider === OWN_PROVIDER && target.model !== undefined)?.model;
     return own && normaliseModelName(own);

@@ -17,8 +17,8 @@ export function providerOf({ route, targets }: Omit<Answered, 'model'>): string 
 }
 
 /** The model that answered: of another provider than the mesh's own engine as `<provider>:<model>`. */
-export function answeringModel({ model, route }: Answered): string {
-  if (!route) return model;
+export function answeringModel({ model, route, targets }: Answered): string {
+  if (!route) return targets ? NOBODY : model;
   return route.provider === OWN_PROVIDER ? route.model : `${route.provider}:${route.model}`;
 }
 

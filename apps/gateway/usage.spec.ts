@@ -47,6 +47,17 @@ describe('usage', () => {
     expect(usage.totals().models).toEqual([{ model: 'tiny:latest', requests: 2, promptTokens: 6, answerTokens: 4, totalMs: 2, loadMs: 1, costUsd: 0 }]);
   });
 
+  it('targets: counted for the model and provider that answered, with its cost; where none did, for nobody', async () => {
+    const route = { provider: 'acme', model: 'm', tried: [] };
+    const relay = { ending: { kind: 'done', finishReason: 'stop', counters: { prompt_eval_count: 1, eval_count: 2, cost_usd: 0.5 } }, model: 'best:latest', node: 'local', id: 'x', targets: ['acme:m'] };
+    const ended = new Set<(relay: never) => void>();
+    const counting = new Usage({ publish: () => undefined } as never, { onEnded: (listener: (relay: never) => void) => ended.add(listener) } as never);
+    counting.onApplicationBootstrap();
+    for (const one of [{ ...relay, route }, { ...relay, route: { ...route, provider: 'ollama', model: 'tiny:latest' } }, { ...relay, ending: { kind: 'error', error: {} } }]) for (const tell of ended) tell(one as never);
+    expect(counting.totals().models.map(({ model, costUsd }) => [model, costUsd])).toEqual([['acme:m', 0.5], ['tiny:latest', 0.5], ['none', 0]]);
+    expect(counting.totals().providers.map(({ provider, requests, answerTokens }) => [provider, requests, answerTokens])).toEqual([['acme', 1, 2], ['ollama', 1, 2], ['none', 1, 0]]);
+  });
+
   it('keys: summed for each that was shown; who is no operator sees but their own', async () => {
     for (const keyId of ['ann', 'bob', undefined, 'ann']) {
       const before = told.length;

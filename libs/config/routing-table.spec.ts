@@ -31,6 +31,12 @@ describe('routing table', () => {
     ]);
   });
 
+  it('a model that a provider may not be asked for by name: is refused as such, and may stand behind an alias', () => {
+    const routing = table({ providers: { a: { ...provider, models: ['m'] } }, routing: { aliases: { best: ['a:n'] } } });
+    expect([namesOf(routing, 'a:m'), namesOf(routing, 'best:latest'), routing.find('a:n')?.map(({ name }) => name)]).toEqual([['a:m'], ['a:n'], ['a:n']]);
+    expect(() => routing.targetsOf('a:n')).toThrow(expect.objectContaining({ code: 'model_not_found', details: { model: 'a:n', available: ['m'] } }));
+  });
+
   it('an alias goes before a provider of that name, whatever case it is asked for in', () => {
     const routing = table({ providers: { a: provider }, routing: { aliases: { 'a:m': ['ollama:tiny'] } } });
     expect([namesOf(routing, 'A:M'), namesOf(routing, 'a:n')]).toEqual([['ollama:tiny'], ['a:n']]);

@@ -29,12 +29,19 @@ export class RoutingTable {
    * @throws MeshError `model_not_found` for a model that its provider may not be asked for
    */
   targetsOf(asked: string | undefined): readonly Target[] | undefined {
+    const targets = this.find(asked);
+    const [named] = targets ?? [];
+    if (named && named.name === asked) this.#refuseUnlisted(named); // By name, and not by an alias.
+    return targets;
+  }
+
+  /** As `targetsOf`, whether or not it may be asked for. */
+  find(asked: string | undefined): readonly Target[] | undefined {
     if (asked === undefined || isSameModel(asked, AUTO)) return this.#default;
     const alias = this.#aliases.find(([name]) => isSameModel(name, asked));
     if (alias) return alias[1];
     const target = readTarget(asked);
     if (target.model === undefined || (target.provider !== OWN_PROVIDER && !Object.hasOwn(this.#providers, target.provider))) return undefined;
-    this.#refuseUnlisted(target);
     return [target];
   }
 

@@ -1,8 +1,9 @@
 /** One mesh per user in the background: commands find it, keep it while they live, and what an earlier one left behind fools nobody. */
+import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
-import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -199,6 +200,7 @@ describe('a run file that is not true', () => {
     const run = await runOf(folder);
     await rewrite(folder, { ...run, control: { ...run.control, secret: 's'.repeat(32) } });
     expect(await ollamesh(['status'], { env: folder.env })).toMatchObject({ code: 1, stdout: expect.stringContaining('No mesh runs') });
+    expect(await saidTo(run.control.port, { nonce: 'n'.repeat(24) }, { proof: 'p'.repeat(43), wish: 'stop' })).toMatch(/^\{"nonce":"[^"]+","proof":"[^"]+"\}\n$/);
     expect(isAlive(run.pid)).toBe(true);
     expect(await ollamesh(['down'], { env: folder.env })).toMatchObject({ code: 0, stdout: 'The mesh has ended.\n' });
     expect(isAlive(run.pid)).toBe(false);
@@ -222,6 +224,16 @@ describe('no mesh reachable', () => {
     expect(command.stderr).toContain('The mesh has ended.');
   }, 60_000);
 });
+
+/** What a mesh says to whoever sends these lines, until it closes the connection. */
+async function saidTo(port: number, ...lines: object[]): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let said = '';
+  socket.setEncoding('utf8').on('data', (text: string) => (said += text));
+  for (const line of lines) socket.write(`${JSON.stringify(line)}\n`);
+  await once(socket, 'close');
+  return said;
+}
 
 /** Processes that are, or were about to be, the background mesh of a data folder. */
 function backgroundMeshesOf(dataDir: string): number[] {

@@ -1,50 +1,38 @@
 /** A server that speaks OpenAI's API, as a source of the lines that an engine of the mesh would write. */
 import { DelegateBackoff, type IRetryBackoffContext, handleWhen, retry } from 'cockatiel';
-import { type EventSourceMessage, createParser } from 'eventsource-parser';
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import type { ProviderConfig } from '#config';
 import { type EngineGeneration, MeshError, type ProviderFeature } from '#contracts';
 import { withDeadline } from '#deadline';
 import type { InferenceLine } from '#ollama';
-import { retryAfterMs } from '#registry';
 import { begun } from './begun.js';
 import type { ReadKey } from './key.js';
 import { OpenAiAnswer, type Tokens, WrongAnswer } from './openai-answer.js';
 import { chatCompletionBody, embeddingBody } from './openai-request.js';
+import { OpenAiServer } from './openai-server.js';
 import type { Answering, Asking, EmbedRequest, Health, Lines, Provider, ProviderInfo, Vectors } from './provider.js';
 
-/** Characters of one event, bytes of an answer that is no stream, and of an error's that are looked at. */
-const MAX_EVENT_CHARACTERS = 1024 * 1024;
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
-const MAX_ERROR_BYTES = 64 * 1024;
 /** Before the first retry where the provider does not say how long, in milliseconds: doubled before each further one. */
 const FIRST_WAIT_MS = 250;
 /** How long a question may take that is no request, in milliseconds. */
 const QUESTION_MS = 5_000;
-const LOOPBACK = /^(localhost|127\.[\d.]+|\[::1\])$/;
 /** It alone refuses `max_tokens` for some of its models; others know no other name for it. */
 const OPENAI = 'api.openai.com';
 const TOKENS_OF_A_PRICE = 1_000_000;
 
 const Embedded = z.object({ data: z.array(z.object({ index: z.int().nonnegative(), embedding: z.array(z.number()) })), usage: z.object({ prompt_tokens: z.number() }).optional() });
 const Listed = z.object({ data: z.array(z.object({ id: z.string() })) });
-const Refusal = z.object({ error: z.object({ code: z.unknown().optional(), type: z.unknown().optional() }) });
 
 export class OpenAiProvider implements Provider {
   readonly info: ProviderInfo;
   readonly #config: ProviderConfig;
-  readonly #readKey: ReadKey;
-  readonly #agent: Dispatcher;
+  readonly #server: OpenAiServer;
 
   constructor(name: string, config: ProviderConfig, readKey: ReadKey) {
-    const { defaultModel, timeoutMs } = config;
-    this.info = { name, type: config.type, ...(defaultModel !== undefined && { defaultModel }) };
+    const { type, defaultModel } = config;
+    this.info = { name, type, ...(defaultModel !== undefined && { defaultModel }) };
     this.#config = config;
-    this.#readKey = readKey;
-    const options = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connect: { timeout: Math.min(timeoutMs, 5_000) } };
-    // HTTP_PROXY, HTTPS_PROXY and NO_PROXY, which it reads itself, say how to get out; a proxy can't reach our loopback.
-    this.#agent = LOOPBACK.test(new URL(config.url).hostname) ? new Agent(options) : new EnvHttpProxyAgent(options);
+    this.#server = new OpenAiServer(name, config, readKey);
   }
 
   supports(feature: ProviderFeature): boolean {
@@ -61,7 +49,7 @@ export class OpenAiProvider implements Provider {
   }
 
   async models(signal: AbortSignal): Promise<string[]> {
-    const { data } = await this.#json('GET', '/models', undefined, Listed, withDeadline(signal, Math.min(QUESTION_MS, this.#config.timeoutMs)));
+    const { data } = await this.#server.json('GET', '/models', undefined, Listed, withDeadline(signal, Math.min(QUESTION_MS, this.#config.timeoutMs)));
     return data.map(({ id }) => id);
   }
 
@@ -84,8 +72,8 @@ export class OpenAiProvider implements Provider {
     const model = this.#modelOf(asked);
     const since = performance.now();
     if (wanted.input.length === 0) return { model, embeddings: [], totalNs: 0, loadNs: 0, promptTokens: 0 };
-    const { data, usage } = await this.#retrying(signal, () => this.#json('POST', '/embeddings', embeddingBody(model, wanted), Embedded, withDeadline(signal, this.#config.timeoutMs)));
-    if (data.length !== wanted.input.length) throw this.#failed('sent another number of vectors than texts it got');
+    const { data, usage } = await this.#retrying(signal, () => this.#server.json('POST', '/embeddings', embeddingBody(model, wanted), Embedded, withDeadline(signal, this.#config.timeoutMs)));
+    if (data.length !== wanted.input.length) throw this.#server.failed('sent another number of vectors than texts it got');
     const promptTokens = usage?.prompt_tokens ?? 0;
     const costUsd = this.#costOf(model, { prompt: promptTokens, answer: 0 });
     const embeddings = data.toSorted((a, b) => a.index - b.index).map(({ embedding }) => embedding);
@@ -93,7 +81,7 @@ export class OpenAiProvider implements Provider {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#server.close();
   }
 
   #modelOf(asked: string | undefined): string {
@@ -121,7 +109,7 @@ export class OpenAiProvider implements Provider {
     const settled = new AbortController();
     const cancelled = new Promise<never>((_resolve, reject) => {
       // The policy would sit its pause out.
-      signal.addEventListener('abort', () => reject(this.#cancelled()), { once: true, signal: settled.signal });
+      signal.addEventListener('abort', () => reject(this.#server.cancelled()), { once: true, signal: settled.signal });
     });
     try {
       return await Promise.race([policy.execute(attempt, signal), cancelled]);
@@ -132,21 +120,6 @@ export class OpenAiProvider implements Provider {
 
   async *#lines(model: string, body: object, signal: AbortSignal): Lines {
     const since = performance.now();
-    const response = await this.#send('POST', '/chat/completions', body, 'text/event-stream', signal);
-    try {
-      yield* this.#linesOf(response.body, model, since);
-    } catch (thrown) {
-      throw this.#told(thrown, signal);
-    } finally {
-      response.body.on('error', () => undefined).destroy();
-    }
-  }
-
-  async *#linesOf(body: AsyncIterable<Buffer>, model: string, since: number): Lines {
-    const arrived: EventSourceMessage[] = [];
-    let tooLong = false;
-    const parser = createParser({ onEvent: (event) => arrived.push(event), onError: ({ type }) => (tooLong ||= type === 'max-buffer-size-exceeded'), maxBufferSize: MAX_EVENT_CHARACTERS });
-    const decoder = new TextDecoder();
     const answer = new OpenAiAnswer();
     let firstAt: number | undefined;
     const last = (): InferenceLine => ({
@@ -156,22 +129,24 @@ export class OpenAiProvider implements Provider {
       ...(firstAt !== undefined && { eval_duration: nanosecondsSince(firstAt) }),
       ...this.#countersOf(model, answer.tokens),
     });
-    for await (const bytes of body) {
-      parser.feed(decoder.decode(bytes, { stream: true }));
-      if (tooLong) throw new WrongAnswer('sent an event that is too long');
-      const lines: InferenceLine[] = [];
-      for (const { data } of arrived.splice(0)) {
-        if (data === '[DONE]') {
-          yield [...lines, ...answer.calls(), last()];
-          return;
+    try {
+      for await (const arrived of this.#server.events('/chat/completions', body, signal)) {
+        const lines: InferenceLine[] = [];
+        for (const data of arrived) {
+          if (data === '[DONE]') {
+            yield [...lines, ...answer.calls(), last()];
+            return;
+          }
+          lines.push(...answer.take(data));
         }
-        lines.push(...answer.take(data));
+        if (lines.length === 0) continue;
+        firstAt ??= performance.now();
+        yield lines;
       }
-      if (lines.length === 0) continue;
-      firstAt ??= performance.now();
-      yield lines;
+    } catch (thrown) {
+      throw thrown instanceof WrongAnswer ? this.#server.failed(thrown.message) : thrown;
     }
-    if (answer.reason === undefined) throw new WrongAnswer('ended its answer without finishing it');
+    if (answer.reason === undefined) throw this.#server.failed('ended its answer without finishing it');
     yield [last()]; // Some leave out the mark behind it.
   }
 
@@ -185,98 +160,6 @@ export class OpenAiProvider implements Provider {
   #costOf(model: string, { prompt, answer }: Tokens): number | undefined {
     const price = Object.hasOwn(this.#config.prices, model) ? this.#config.prices[model] : undefined;
     return price && (prompt * price.inputPerMillion + answer * price.outputPerMillion) / TOKENS_OF_A_PRICE;
-  }
-
-  async #json<Schema extends z.ZodType>(method: 'GET' | 'POST', path: string, body: object | undefined, schema: Schema, signal: AbortSignal): Promise<z.output<Schema>> {
-    const response = await this.#send(method, path, body, 'application/json', signal);
-    try {
-      const text = await textOf(response.body, MAX_ANSWER_BYTES);
-      const parsed = schema.safeParse(text === undefined ? undefined : jsonOf(text));
-      if (!parsed.success) throw new WrongAnswer(`sent something on ${path} that is not what OpenAI's API says`);
-      return parsed.data;
-    } catch (thrown) {
-      throw this.#told(thrown, signal);
-    } finally {
-      response.body.on('error', () => undefined).destroy();
-    }
-  }
-
-  async #send(method: 'GET' | 'POST', path: string, body: object | undefined, accept: string, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const key = await this.#readKey();
-    const headers = { accept, ...(body && { 'content-type': 'application/json' }), ...(key !== undefined && { authorization: `Bearer ${key}` }) };
-    let response: Dispatcher.ResponseData;
-    try {
-      response = await request(`${this.#config.url}${path}`, { method, headers, dispatcher: this.#agent, signal, ...(body && { body: JSON.stringify(body) }) });
-    } catch (thrown) {
-      throw this.#told(thrown, signal);
-    }
-    if (response.statusCode === 200) return response;
-    const why = await wordOf(response, key);
-    throw this.#refused(response, why, body && 'model' in body ? String(body.model) : undefined);
-  }
-
-  #refused({ statusCode: status, headers }: Dispatcher.ResponseData, why: string | undefined, model: string | undefined): MeshError {
-    const { name: provider } = this.info;
-    const details = { provider, status };
-    const said = `${status}${why === undefined ? '' : `: ${why}`}`;
-    if (status === 404 && model !== undefined) return new MeshError('model_not_found', `Provider "${provider}" has no model "${model}", or is not at ${this.#config.url}.`, { details: { ...details, model } });
-    if (status === 400 || status === 413 || status === 422) return new MeshError('invalid_request', `Provider "${provider}" refused the request (status ${said}).`, { details });
-    const waitMs = Number(headers['retry-after-ms'] ?? Number.NaN);
-    const [retryAfter] = [headers['retry-after']].flat();
-    const told = Number.isFinite(waitMs) && waitMs >= 0 ? waitMs : retryAfterMs(retryAfter, Date.now());
-    const retryable = status === 429 || status >= 500;
-    return this.#failed(`answered with status ${said}`, { ...details, ...(retryable && told !== undefined && { retryAfterMs: told }) }, retryable);
-  }
-
-  /** Nothing of what was said on the wire: it may repeat the key. */
-  #told(thrown: unknown, signal: AbortSignal): MeshError {
-    if (thrown instanceof MeshError) return thrown;
-    if (signal.aborted) {
-      const isLate = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';
-      return isLate ? this.#failed('did not answer in time') : this.#cancelled();
-    }
-    return this.#failed(thrown instanceof WrongAnswer ? thrown.message : 'did not answer, or its connection broke');
-  }
-
-  #failed(what: string, details: Record<string, unknown> = { provider: this.info.name }, retryable = true): MeshError {
-    return new MeshError('provider_failed', `Provider "${this.info.name}" ${what}.`, { details, retryable });
-  }
-
-  #cancelled(): MeshError {
-    return new MeshError('cancelled', `The request to provider "${this.info.name}" was cancelled.`);
-  }
-}
-
-/** The provider's own word for what is wrong, such as `context_length_exceeded`, and nothing else: its sentences may repeat the key. */
-async function wordOf({ body }: Dispatcher.ResponseData, key: string | undefined): Promise<string | undefined> {
-  const text = await textOf(body, MAX_ERROR_BYTES).catch(() => undefined);
-  const refusal = Refusal.safeParse(jsonOf(text ?? ''));
-  if (!refusal.success) return undefined;
-  const { code, type } = refusal.data.error;
-  return [code, type].find((word): word is string => typeof word === 'string' && /^[a-z]+(_[a-z]+){0,7}$/.test(word) && word.length <= 60 && !(key !== undefined && word.includes(key)));
-}
-
-/** @returns undefined for what is longer */
-async function textOf(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) return undefined;
-      chunks.push(chunk);
-    }
-  } finally {
-    body.on('error', () => undefined).destroy();
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // Whoever asked says what was expected instead.
   }
 }
 

@@ -30,15 +30,10 @@ export class AnswerView {
   #drawnEnding: AnswerEnd | ErrorBody | undefined;
   #scheduled = false;
   #drawMs = 0;
-  readonly #onDrawn: () => void;
   readonly #remedies: (error: ErrorBody) => Node[];
 
-  /**
-   * @param onDrawn called after each change to the page
-   * @param remedies the buttons to show beside an error
-   */
-  constructor(onDrawn: () => void = () => undefined, remedies: (error: ErrorBody) => Node[] = () => []) {
-    this.#onDrawn = onDrawn;
+  /** @param remedies the buttons to show beside an error */
+  constructor(remedies: (error: ErrorBody) => Node[] = () => []) {
     this.#remedies = remedies;
     this.element.append(make('footer', { class: 'answer-foot' }, this.actions, this.#facts));
   }
@@ -56,8 +51,6 @@ export class AnswerView {
     const began = performance.now();
     this.#scheduled = false;
     this.#draw();
-    this.#onDrawn();
-    if (this.#answer && hasEnded(this.#answer)) requestAnimationFrame(this.#onDrawn); // Once more, after its whole height has been laid out.
     this.#drawMs = performance.now() - began;
   }
 

@@ -5,7 +5,7 @@ import { AnswerView } from './answer-view.js';
 import { copyButton } from './clipboard.js';
 import { keepTurns, keptTurns } from './conversation.js';
 import { announce, find, icon, make } from './dom.js';
-import { followEnd, goToEnd } from './follow-end.js';
+import { goToEnd } from './follow-end.js';
 import { gateway } from './gateway.js';
 import { sharing } from './share.js';
 import { type ShownAnswer, hasEnded } from './shown-answer.js';
@@ -112,7 +112,7 @@ export class Chat {
   }
 
   #show(turn: Turn): void {
-    turn.view = new AnswerView(followEnd, (error) => this.#remedies(turn, error));
+    turn.view = new AnswerView((error) => this.#remedies(turn, error));
     turn.section.replaceChildren(make('h2', { class: 'visually-hidden' }, 'You asked'), make('p', { class: 'question' }, turn.question), turn.view.element);
   }
 

@@ -4,6 +4,7 @@
 const NEAR = 90;
 
 let following = true;
+let lastTop = 0;
 
 const scroller = () => document.scrollingElement ?? document.documentElement;
 
@@ -11,14 +12,22 @@ addEventListener(
   'scroll',
   () => {
     const { scrollHeight, scrollTop, clientHeight } = scroller();
-    following = scrollHeight - scrollTop - clientHeight < NEAR;
+    // Our own scrolling is told of late, when the page may have grown again: only who goes up leaves the end.
+    if (scrollHeight - scrollTop - clientHeight < NEAR) following = true;
+    else if (scrollTop < lastTop) following = false;
+    lastTop = scrollTop;
   },
   { passive: true },
 );
 
-export function followEnd(): void {
-  if (following) scroller().scrollTop = scroller().scrollHeight;
+function followEnd(): void {
+  if (!following) return;
+  scroller().scrollTop = scroller().scrollHeight;
+  lastTop = scroller().scrollTop;
 }
+
+// The answer grows, and what comes into view has its true height only then.
+new ResizeObserver(followEnd).observe(document.body);
 
 /** For the reader's own doing, such as a new question. */
 export function goToEnd(): void {

@@ -2,7 +2,7 @@
 import { AnswerView } from './answer-view.js';
 import { copyButton } from './clipboard.js';
 import { find, make } from './dom.js';
-import { followEnd } from './follow-end.js';
+import './follow-end.js';
 import { gateway } from './gateway.js';
 import { isStreamId, watchLink } from './share.js';
 import { hasEnded } from './shown-answer.js';
@@ -22,7 +22,7 @@ export class WatchView {
       this.#miss('This is not a link to an answer.');
       return;
     }
-    const view = new AnswerView(followEnd);
+    const view = new AnswerView();
     find('watch-answer').replaceChildren(view.element);
     find('watch-copy').replaceChildren(copyButton('Copy link', () => watchLink(streamId)));
     let hasCopy = false;
