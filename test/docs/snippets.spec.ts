@@ -46,8 +46,8 @@ afterAll(async () => {
   await mesh.stop();
   rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   const count = (...kinds: Kind[]) => of(...kinds).length;
-  process.stdout.write(
-    `Snippets of the docs: ${count('shell', 'program', 'jest')} run, ${count('config', 'data', 'component', 'file')} checked, ${count('elsewhere')} run by other tests, ${count('output')} outputs; left out:\n${skipped.map((line) => `  ${line}\n`).join('')}`,
+  console.log(
+    `Snippets of the docs: ${count('shell', 'program', 'jest')} run, ${count('config', 'data', 'component', 'file')} checked, ${count('elsewhere')} run by other tests, ${count('output')} outputs; left out:\n${skipped.map((line) => `  ${line}`).join('\n')}`,
   );
 });
 
