@@ -15,7 +15,7 @@ export default {
     }],
   },
   testMatch: ['<rootDir>/{apps,libs,test}/**/*.spec.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/dist'],
+  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.test'],
   testTimeout: 30_000,
   maxWorkers: 2,
 };

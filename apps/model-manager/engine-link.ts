@@ -13,6 +13,7 @@ export class EngineLink {
   #client: OllamaClient | undefined;
   #known: Engine | undefined;
   readonly #listeners = new Set<(engine: Engine, before: Engine | undefined) => void>();
+  readonly #awaiting = new Set<() => void>();
   #state = 'The orchestrator has not said anything yet.';
 
   constructor(bus: Bus) {
@@ -28,6 +29,7 @@ export class EngineLink {
     if (url === undefined) this.#client = undefined;
     else if (this.#client?.url !== url) this.#client = new OllamaClient(url);
     for (const listener of this.#listeners) listener(engine, before);
+    for (const look of this.#awaiting) look();
   }
 
   /** Calls `listener` with each word of the orchestrator, and the one before it. */
@@ -47,8 +49,26 @@ export class EngineLink {
 
   /** @throws MeshError `engine_unavailable` where none answers and none is on its way */
   async expect(): Promise<void> {
+    await this.inquire();
     if (this.#client === undefined && COMING.has(this.#known?.state)) return;
     await this.client();
+  }
+
+  /** Settles when an engine that is on its way answers, or comes no more; at the latest after `limitMs`. */
+  arrival(limitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const settle = () => {
+        clearTimeout(timer);
+        this.#awaiting.delete(look);
+        resolve();
+      };
+      const look = () => {
+        if (this.#client !== undefined || !COMING.has(this.#known?.state)) settle();
+      };
+      const timer = setTimeout(settle, limitMs);
+      this.#awaiting.add(look);
+      look();
+    });
   }
 
   /** Whether a request would be answered: now, when the engine is back, or not before somebody does something. */

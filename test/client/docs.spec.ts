@@ -1,22 +1,25 @@
 /** What docs/sdk.md says in code runs, as it stands there. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { answerTo } from '../support/answers.js';
 import { type MeshProcess, startMesh } from '../support/mesh-process.js';
 import { ROOT, runNode } from '../support/program.js';
+import { projectFolder } from '../support/project-folder.js';
 
 const SNIPPET = /```js\n([^]*?)```/g;
 
 describe('docs/sdk.md', () => {
   let mesh: MeshProcess;
-  const file = `${ROOT}dist/sdk-snippets.mjs`;
+  const folder = projectFolder('sdk-');
+  const file = join(folder, 'snippets.mjs');
   beforeAll(async () => {
     mesh = await startMesh();
   });
   afterAll(async () => {
     await mesh.stop();
-    await rm(file, { force: true });
+    await rm(folder, { recursive: true });
   });
 
   it('its snippets, one after the other in Node, do what they say and end', async () => {

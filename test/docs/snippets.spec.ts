@@ -1,6 +1,6 @@
 /** What README.md and docs/*.md say in code is true: each block runs against a real mesh, or is read by what reads it, or says why not. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { transformSync } from '@swc/core';
@@ -10,6 +10,7 @@ import { parseDefinition } from '../../apps/orchestrator/services/definition.js'
 import { installPackage } from '../support/installed-package.js';
 import { type MeshProcess, startMesh } from '../support/mesh-process.js';
 import { CLI, ROOT, cleanEnvironment, ollamesh, runNode } from '../support/program.js';
+import { projectFolder } from '../support/project-folder.js';
 import { type Kind, type Snippet, commandsOf, kindOf, snippets } from './snippets.js';
 
 const LIMIT_MS = 240_000;
@@ -31,7 +32,7 @@ const skipped = all.flatMap((snippet) => {
 let folder: string;
 let mesh: MeshProcess;
 beforeAll(async () => {
-  folder = mkdtempSync(join(ROOT, 'dist', 'docs-')); // Below the packages that snippets import beside ours.
+  folder = projectFolder('docs-'); // Snippets import other packages beside ours.
   installPackage(folder);
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   mkdirSync(join(folder, 'bin'));

@@ -1,5 +1,5 @@
 /** The examples as they are in the repository, in a folder of their own with the package as it would be installed: each gets an answer. */
-import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -10,6 +10,7 @@ import { installPackage } from '../support/installed-package.js';
 import { temporaryFolder } from '../support/mesh-process.js';
 import { readRunFile } from '../../apps/cli/run-file.js';
 import { CLI, ROOT, ollamesh, runNode, untilSaid } from '../support/program.js';
+import { projectFolder } from '../support/project-folder.js';
 import { until } from '../support/until.js';
 
 let folder: string;
@@ -56,6 +57,7 @@ describe('Vite', () => {
     try {
       const stream = await openSse(`${url}/ollamesh/streams`, { body: { prompt: 'What is NATS?' } });
       await stream.ended;
+      expect([stream.status, stream.text]).toEqual([200, expect.stringContaining('event: created')]);
       expect(stream.events.map(({ event }) => event)).toEqual(expect.arrayContaining(['created', 'done']));
       expect((await ask(`${url}/ollamesh/health`)).status).toBe(200);
       expect((await ask(`${url}/ollameshed`)).text).toContain('ollamesh and Vite'); // Vite's own page.
@@ -110,7 +112,7 @@ describe('Next', () => {
   // Its bundler takes no links out of a project, so this one lies below what is installed.
   let place: string;
   beforeAll(() => {
-    place = mkdtempSync(join(ROOT, 'dist', 'example-'));
+    place = projectFolder('example-');
     cpSync(join(ROOT, 'examples', 'next'), join(place, 'next'), { recursive: true });
     installPackage(place);
   });

@@ -1,7 +1,7 @@
 /** Vectors take their turn: no more at once than the engine answers, refused where the queue is full, and given back whatever happens. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FakeOllama } from '../../../test/fakes/fake-ollama.js';
-import { modelManagerParts } from '../../../test/fakes/model-manager-parts.js';
+import { engineAt, modelManagerParts } from '../../../test/fakes/model-manager-parts.js';
 import { TestBus, eventually } from '../../../test/fakes/test-bus.js';
 
 const STILL = new AbortController().signal;
@@ -31,6 +31,31 @@ function held(): { release: () => void } {
   engine.on('/api/embed', { lines: [' ', ...VECTORS], holdAfterFirst: until });
   return { release };
 }
+
+describe('an engine that is starting', () => {
+  const node = 'alone';
+  const starting = { ...engineAt(undefined, node), state: 'starting' as const };
+  let alone: Awaited<ReturnType<typeof modelManagerParts>>;
+  beforeEach(async () => {
+    alone = await modelManagerParts(net, engine, { node, orchestrator: false });
+    alone.link.update(starting);
+  });
+  afterEach(() => alone.close());
+
+  it('a request whose model is not known yet waits for its first word', async () => {
+    const admitted = alone.own.admit(undefined, 'ann');
+    admitted.catch(() => undefined); // It is looked at below.
+    await alone.bus.flush();
+    alone.link.update(engineAt(engine.url, node));
+    expect(await admitted).toBe('tiny:latest');
+  });
+
+  it('one that fails is waited for no longer', async () => {
+    const admitted = alone.own.admit(undefined, 'ann');
+    alone.link.update({ ...starting, state: 'failed' });
+    await expect(admitted).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+  });
+});
 
 describe('embeddings in turns', () => {
   it('vectors: as the engine said them, with what the model\'s settings fill in', async () => {

@@ -10,6 +10,8 @@ import type { Answering, Asking, EmbedRequest, Health, Lines, Provider, Provider
 
 /** A first line later than this is announced as a model that is loaded, in milliseconds. */
 const LOADING_AFTER_MS = 200;
+/** How long a request waits for the first word of an engine that is starting, in milliseconds: which models it has is not known before. */
+const ARRIVAL_MS = 5_000;
 
 type Operation = 'chat' | 'generate';
 
@@ -96,6 +98,7 @@ export class OllamaProvider implements Provider {
 
   async #resolve(asked: string | undefined): Promise<string> {
     await this.#engine.expect();
+    if (this.#catalogue.known.length === 0) await this.#engine.arrival(ARRIVAL_MS);
     return this.#catalogue.resolve(asked && (normaliseModelName(asked) ?? asked));
   }
 
