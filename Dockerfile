@@ -7,10 +7,8 @@ LABEL dev.ollamesh.stage=build
 WORKDIR /ollamesh
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY tsconfig.json ./
-COPY libs libs
-COPY apps apps
-COPY services services
+# No more than .dockerignore lets through.
+COPY . .
 RUN npm run build \
  && npm prune --omit=dev --omit=optional
 
