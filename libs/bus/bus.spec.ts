@@ -241,31 +241,8 @@ describe.each([{ ...embeddedBroker, local: false }, { ...natsServer, local: fals
     expect(outer.split('-')[1]).not.toBe(ids[0]);
   });
 
-  test('drain: waits for handlers in flight and takes nothing new', async () => {
-    const [server_, caller] = [await join('model-manager'), await join('gateway')];
-    let release: () => void = () => undefined;
-    const held = new Promise<void>((resolve) => (release = resolve));
-    let [started, drained] = [0, false];
-    const subscription = server_.serve(Double, async ({ n }) => {
-      started++;
-      await held;
-      return { n };
-    });
-    await server_.flush();
-    const answer = caller.call(Double, { n: 7 });
-    await eventually(() => started === 1);
-    const draining = subscription.drain().then(() => (drained = true));
-    await server_.flush();
-    expect(drained).toBe(false);
-    expect(await failure(caller.call(Double, { n: 8 }))).toMatchObject({ code: 'unavailable' });
-    release();
-    expect(await answer).toEqual({ n: 7 });
-    await draining;
-    await subscription.drain();
-    expect(started).toBe(1);
-  });
-
-  test('unsubscribe: takes nothing new, and what is being handled is answered', async () => {
+  /** A call under way, whose answer waits for `release`. */
+  async function serveHeld() {
     const [server_, caller] = [await join('model-manager'), await join('gateway')];
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
@@ -278,6 +255,25 @@ describe.each([{ ...embeddedBroker, local: false }, { ...natsServer, local: fals
     await server_.flush();
     const answer = caller.call(Double, { n: 7 });
     await eventually(() => started === 1);
+    return { server_, caller, subscription, answer, started: () => started, release: () => release() };
+  }
+
+  test('drain: waits for handlers in flight and takes nothing new', async () => {
+    const { server_, caller, subscription, answer, started, release } = await serveHeld();
+    let drained = false;
+    const draining = subscription.drain().then(() => (drained = true));
+    await server_.flush();
+    expect(drained).toBe(false);
+    expect(await failure(caller.call(Double, { n: 8 }))).toMatchObject({ code: 'unavailable' });
+    release();
+    expect(await answer).toEqual({ n: 7 });
+    await draining;
+    await subscription.drain();
+    expect(started()).toBe(1);
+  });
+
+  test('unsubscribe: takes nothing new, and what is being handled is answered', async () => {
+    const { server_, caller, subscription, answer, started, release } = await serveHeld();
     subscription.unsubscribe();
     subscription.unsubscribe();
     await server_.flush();
@@ -285,7 +281,7 @@ describe.each([{ ...embeddedBroker, local: false }, { ...natsServer, local: fals
     release();
     expect(await answer).toEqual({ n: 7 });
     await subscription.drain();
-    expect(started).toBe(1);
+    expect(started()).toBe(1);
   });
 
   test('close: waits for handlers in flight, whose answers still go out; twice is once', async () => {
