@@ -4,6 +4,7 @@ import { MeshError } from '#contracts';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { withDeadline } from '#deadline';
+import { letGo } from './let-go.js';
 import { jsonLines } from './ndjson.js';
 import { Embedded, InferenceLine, PullLine, type RunningModel, RunningModels, Shown, type Tag, Tags, Version } from './schemas.js';
 
@@ -11,8 +12,6 @@ import { Embedded, InferenceLine, PullLine, type RunningModel, RunningModels, Sh
 const ENGINE = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 3_000 } });
 const JSON_BODY = { 'content-type': 'application/json' };
 const CALL_TIMEOUT_MS = 10_000;
-/** How long an engine may take from the last line of an answer to the answer's end before its connection is dropped, in milliseconds. */
-const ENDING_MS = 1_000;
 /** Bytes of an error's body that are read. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
@@ -180,17 +179,6 @@ export interface PassedAnswer {
   readonly statusCode: number;
   readonly contentType: string | undefined;
   readonly body: AsyncIterable<Buffer>;
-}
-
-/** Takes the end of an answer whose last line has been read, so that its connection serves the next; drops that of any other. */
-function letGo(body: Readable, isWhole: boolean): void {
-  body.on('error', () => undefined); // Nobody reads on, so nothing is lost.
-  if (!isWhole) {
-    body.destroy();
-    return;
-  }
-  const timer = setTimeout(() => body.destroy(), ENDING_MS).unref();
-  body.once('close', () => clearTimeout(timer)).resume();
 }
 
 /** A gateway speaks this API too, and would pass the question on to an engine: maybe to the one that asks. */

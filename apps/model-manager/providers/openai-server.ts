@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { z } from 'zod';
 import type { ProviderConfig } from '#config';
 import { MeshError } from '#contracts';
+import { letGo } from '#ollama';
 import { retryAfterMs } from '#registry';
 import type { ReadKey } from './key.js';
 
@@ -12,6 +13,8 @@ const MAX_EVENT_CHARACTERS = 1024 * 1024;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const MAX_ERROR_BYTES = 64 * 1024;
 const CONNECT_MS = 5_000;
+/** What follows an answer's last chunk. */
+export const LAST_EVENT = '[DONE]';
 const LOOPBACK = /^(localhost|127\.[\d.]+|\[::1\])$/;
 
 const Refusal = z.object({ error: z.object({ code: z.unknown().optional(), type: z.unknown().optional() }) });
@@ -38,16 +41,20 @@ export class OpenAiServer {
     let tooLong = false;
     const parser = createParser({ onEvent: (event) => arrived.push(event), onError: ({ type }) => (tooLong ||= type === 'max-buffer-size-exceeded'), maxBufferSize: MAX_EVENT_CHARACTERS });
     const decoder = new TextDecoder();
+    let isWhole = false;
     try {
-      for await (const bytes of response.body as AsyncIterable<Buffer>) {
+      for await (const bytes of response.body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
         parser.feed(decoder.decode(bytes, { stream: true }));
         if (tooLong) throw this.failed('sent an event that is too long');
-        if (arrived.length > 0) yield arrived.splice(0).map(({ data }) => data);
+        if (arrived.length === 0) continue;
+        const events = arrived.splice(0).map(({ data }) => data);
+        isWhole = events.at(-1) === LAST_EVENT;
+        yield events;
       }
     } catch (thrown) {
       throw this.#told(thrown, signal);
     } finally {
-      response.body.on('error', () => undefined).destroy();
+      letGo(response.body, isWhole);
     }
   }
 
