@@ -78,7 +78,7 @@ export class Producers implements OnApplicationBootstrap, OnApplicationShutdown 
       handOver: this.#handOver(producer, stream, model, generation, options),
     } satisfies Omit<RoutedAnswering, 'signal'>;
     const lines = (signal: AbortSignal) =>
-      targets ? this.#routes.answer({ targets, tried }, generation, { ...answering, signal }) : this.#routes.ownAnswer(model, generation, { ...answering, signal });
+      targets ? this.#routes.answer({ targets, tried }, generation, { ...answering, signal }) : this.#own.answer(model, generation, { ...answering, signal });
     const run = producer.run(lines, generation.context !== undefined).finally(() => {
       this.#runs.delete(run);
       this.#unwatched.forget(producer.id);

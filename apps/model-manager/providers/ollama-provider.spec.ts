@@ -52,7 +52,11 @@ describe('an engine that is starting', () => {
 
   it('one that fails is waited for no longer', async () => {
     const admitted = alone.own.admit(undefined, 'ann');
+    admitted.catch(() => undefined); // It is looked at below.
+    await alone.bus.flush();
+    const arrival = alone.link.arrival(600_000);
     alone.link.update({ ...starting, state: 'failed' });
+    await arrival;
     await expect(admitted).rejects.toMatchObject({ code: 'unavailable', retryable: true });
   });
 });

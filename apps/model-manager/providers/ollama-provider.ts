@@ -64,11 +64,11 @@ export class OllamaProvider implements Provider {
   }
 
   chat(model: string | undefined, generation: EngineGeneration, answering: Answering): Lines {
-    return this.#answer(model, 'chat', (of) => chatBody(of, generation), answering);
+    return this.#resolved(model, generation, answering);
   }
 
   generate(model: string | undefined, generation: EngineGeneration, answering: Answering): Lines {
-    return this.#answer(model, 'generate', (of) => generateBody(of, generation), answering);
+    return this.#resolved(model, generation, answering);
   }
 
   async embed(asked: string | undefined, { input, truncate, dimensions, options, keepAlive }: EmbedRequest, { signal, client: who }: Asking): Promise<Vectors> {
@@ -102,10 +102,17 @@ export class OllamaProvider implements Provider {
     return this.#catalogue.resolve(asked && (normaliseModelName(asked) ?? asked));
   }
 
-  /** The engine's answer, when its turn has come. A request that never reached the engine waits until it is back. */
-  async *#answer(asked: string | undefined, operation: Operation, bodyOf: (model: string) => EngineBody, { signal, client, announce, handOver }: Answering): Lines {
-    const model = await this.#resolve(asked);
-    const body = bodyOf(model);
+  async *#resolved(asked: string | undefined, generation: EngineGeneration, answering: Answering): Lines {
+    yield* this.answer(await this.#resolve(asked), generation, answering);
+  }
+
+  /**
+   * The engine's answer, when its turn has come. A request that never reached the engine waits until it is back.
+   * @param model as `admit` told it
+   */
+  async *answer(model: string, generation: EngineGeneration, { signal, client, announce, handOver }: Answering): Lines {
+    const operation = generation.messages === undefined ? 'generate' : 'chat';
+    const body = operation === 'chat' ? chatBody(model, generation) : generateBody(model, generation);
     const waitUntil = performance.now() + this.#turns.waitMs;
     let isTold = false;
     const tell: Answering['announce'] = (status) => {

@@ -3,8 +3,8 @@ import { Logprobs } from '#contracts';
 import type { InferenceLine } from '#ollama';
 import { z } from 'zod';
 
-/** What a tool's arguments may take, in characters. */
-const MAX_ARGUMENTS = 1024 * 1024;
+/** What calls that are not whole yet may take, in characters. */
+const MAX_CALL_CHARACTERS = 1024 * 1024;
 const MAX_CALLS = 128;
 
 const CallPiece = z.object({ index: z.int().nonnegative().nullish(), id: z.string().nullish(), function: z.object({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish() });
@@ -36,6 +36,7 @@ interface Call {
 
 export class OpenAiAnswer {
   #calls: Call[] = [];
+  #callCharacters = 0;
   #finished: string | undefined;
   /** None until it has told them. */
   tokens: Tokens | undefined;
@@ -75,6 +76,7 @@ export class OpenAiAnswer {
   calls(): InferenceLine[] {
     const calls = this.#calls;
     this.#calls = [];
+    this.#callCharacters = 0;
     if (calls.length === 0) return [];
     const whole = calls.map(({ id, name, arguments: given }) => ({ ...(id !== undefined && { id }), function: { name, arguments: argumentsOf(given) } }));
     return [{ message: { content: '', tool_calls: whole }, done: false }];
@@ -91,7 +93,8 @@ export class OpenAiAnswer {
     call.id ??= id ?? undefined;
     call.name += said?.name ?? '';
     call.arguments += said?.arguments ?? '';
-    if (call.arguments.length > MAX_ARGUMENTS || this.#calls.length > MAX_CALLS) throw new WrongAnswer('sent a tool call that is too long');
+    this.#callCharacters += (said?.name?.length ?? 0) + (said?.arguments?.length ?? 0);
+    if (this.#callCharacters > MAX_CALL_CHARACTERS || this.#calls.length > MAX_CALLS) throw new WrongAnswer('sent a tool call that is too long');
   }
 }
 

@@ -1,5 +1,5 @@
 /** A server that speaks OpenAI's API, as a source of the lines that an engine of the mesh would write. */
-import { DelegateBackoff, type IRetryBackoffContext, handleWhen, retry } from 'cockatiel';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { ProviderConfig } from '#config';
 import { type EngineGeneration, MeshError, type ProviderFeature } from '#contracts';
@@ -9,11 +9,11 @@ import { begun } from './begun.js';
 import type { ReadKey } from './key.js';
 import { OpenAiAnswer, type Tokens, WrongAnswer } from './openai-answer.js';
 import { chatCompletionBody, embeddingBody } from './openai-request.js';
-import { OpenAiServer } from './openai-server.js';
+import { LAST_EVENT, OpenAiServer } from './openai-server.js';
 import type { Answering, Asking, EmbedRequest, Health, Lines, Provider, ProviderInfo, Vectors } from './provider.js';
 
 /** Before the first retry where the provider does not say how long, in milliseconds: doubled before each further one. */
-const FIRST_WAIT_MS = 250;
+const FIRST_PAUSE_MS = 250;
 /** How long a question may take that is no request, in milliseconds. */
 const QUESTION_MS = 5_000;
 /** It alone refuses `max_tokens` for some of its models; others know no other name for it. */
@@ -64,8 +64,8 @@ export class OpenAiProvider implements Provider {
     if (lines) yield* lines;
   }
 
-  async *generate(asked: string | undefined, { prompt = '', images, ...generation }: EngineGeneration, answering: Answering): Lines {
-    yield* this.chat(asked, { ...generation, messages: prompt === '' ? [] : [{ role: 'user', content: prompt, ...(images && { images }) }] }, answering);
+  generate(asked: string | undefined, { prompt = '', images, ...generation }: EngineGeneration, answering: Answering): Lines {
+    return this.chat(asked, { ...generation, messages: prompt === '' ? [] : [{ role: 'user', content: prompt, ...(images && { images }) }] }, answering);
   }
 
   async embed(asked: string | undefined, wanted: EmbedRequest, { signal }: Asking): Promise<Vectors> {
@@ -94,27 +94,17 @@ export class OpenAiProvider implements Provider {
   async #retrying<Result>(signal: AbortSignal, attempt: () => Promise<Result>): Promise<Result> {
     const { retries, timeoutMs } = this.#config;
     const until = performance.now() + timeoutMs;
-    const waitOf = (error: MeshError, failures: number): number => {
-      const told = error.details?.['retryAfterMs'];
-      return typeof told === 'number' ? told : FIRST_WAIT_MS * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
-    };
-    let failures = 0;
-    const isWorthIt = (thrown: Error) => {
-      const error = MeshError.from(thrown);
-      failures++;
-      return error.retryable && performance.now() + waitOf(error, failures) < until;
-    };
-    const backoff = new DelegateBackoff(({ attempt: number, result }: IRetryBackoffContext<unknown>) => waitOf(MeshError.from('error' in result ? result.error : undefined), number));
-    const policy = retry(handleWhen(isWorthIt), { maxAttempts: retries, backoff }).dangerouslyUnref();
-    const settled = new AbortController();
-    const cancelled = new Promise<never>((_resolve, reject) => {
-      // The policy would sit its pause out.
-      signal.addEventListener('abort', () => reject(this.#server.cancelled()), { once: true, signal: settled.signal });
-    });
-    try {
-      return await Promise.race([policy.execute(attempt, signal), cancelled]);
-    } finally {
-      settled.abort();
+    for (let failures = 1; ; failures++) {
+      try {
+        return await attempt();
+      } catch (thrown) {
+        const error = MeshError.from(thrown);
+        const pauseMs = pauseBeforeNext(error, failures);
+        if (!error.retryable || failures > retries || performance.now() + pauseMs >= until) throw error;
+        await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => {
+          throw this.#server.cancelled();
+        });
+      }
     }
   }
 
@@ -133,7 +123,7 @@ export class OpenAiProvider implements Provider {
       for await (const arrived of this.#server.events('/chat/completions', body, signal)) {
         const lines: InferenceLine[] = [];
         for (const data of arrived) {
-          if (data === '[DONE]') {
+          if (data === LAST_EVENT) {
             yield [...lines, ...answer.calls(), last()];
             return;
           }
@@ -161,6 +151,12 @@ export class OpenAiProvider implements Provider {
     const price = Object.hasOwn(this.#config.prices, model) ? this.#config.prices[model] : undefined;
     return price && (prompt * price.inputPerMillion + answer * price.outputPerMillion) / TOKENS_OF_A_PRICE;
   }
+}
+
+/** In milliseconds: what the provider says, else longer each time, and not the same for all who wait. */
+function pauseBeforeNext({ details }: MeshError, failures: number): number {
+  const told = details?.['retryAfterMs'];
+  return typeof told === 'number' ? told : FIRST_PAUSE_MS * 2 ** (failures - 1) * (0.5 + Math.random() / 2);
 }
 
 function nanosecondsSince(since: number): number {

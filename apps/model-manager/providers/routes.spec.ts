@@ -108,6 +108,16 @@ describe('routes', () => {
     expect(bad.asked()).toBe(0);
   });
 
+  it('an engine that fails three times is not asked again for a while either; a request that is wrong counts for nothing', async () => {
+    const routes = await routesOf({}, { Best: ['ollama:tiny'] });
+    for (const [status, times] of [[400, 5], [500, 3]] as const) {
+      engine.requests.length = 0;
+      engine.on('/api/generate', { status, lines: [{ error: 'no' }] });
+      for (let round = 0; round < 5; round++) await expect(answered(routes, 'best:latest', { prompt: 'hi' })).rejects.toMatchObject({ details: { tried: [{ target: 'ollama:tiny' }] } });
+      expect(engine.seen('/api/generate')).toHaveLength(times);
+    }
+  });
+
   it('an engine that ends without a word has given none: the next target answers', async () => {
     engine.models.push('spare:latest');
     engine.on('/api/generate', ({ model }) => ({ lines: model === 'tiny:latest' ? [] : [word('spare'), LAST_LINE] }));

@@ -7,6 +7,7 @@ import { BrokenCircuitError, type CircuitBreakerPolicy, CircuitState, CountBreak
 import { Bus } from '#bus';
 import { type Config, RoutingTable, type Target, environment } from '#config';
 import { type EngineGeneration, type FailedTarget, MeshError, ModelName, OWN_PROVIDER, ProviderFeature, type ProviderStatus, type Route, normaliseModelName, parseOrThrow } from '#contracts';
+import { isNodeFailure } from '#placement';
 import { CONFIG, Logger } from '#runtime';
 import { z } from 'zod';
 import { begun } from './begun.js';
@@ -69,11 +70,6 @@ export class Routes implements OnApplicationShutdown {
     const targets = this.#table.targetsOf(asked);
     if (!targets && asked !== undefined) parseOrThrow(z.object({ model: ModelName }), { model: asked });
     return targets;
-  }
-
-  /** The answer of the node's own engine with `model`. */
-  ownAnswer(model: string, generation: EngineGeneration, answering: Answering): Lines {
-    return answerOf(this.#own, model, generation, answering);
   }
 
   /** @throws MeshError of the last target that failed, where none gives a first word, or of the one that broke off behind it */
@@ -155,11 +151,17 @@ export class Routes implements OnApplicationShutdown {
     if (known) return known;
     const [oldest] = this.#breakers.keys();
     if (this.#breakers.size >= MAX_BREAKERS && oldest !== undefined) this.#breakers.delete(oldest);
-    const breaker = circuitBreaker(handleWhen((thrown) => MeshError.from(thrown).retryable), { halfOpenAfter: LEFT_OUT_MS, breaker: new CountBreaker(BREAKER) });
+    const breaker = circuitBreaker(handleWhen(isTargetFailure), { halfOpenAfter: LEFT_OUT_MS, breaker: new CountBreaker(BREAKER) });
     breaker.onBreak((reason) => this.#log.warn(`${target} is passed over for ${LEFT_OUT_MS / 1_000} s: ${'error' in reason ? MeshError.from(reason.error).message : 'it failed'}`));
     this.#breakers.set(target, breaker);
     return breaker;
   }
+}
+
+/** True for what counts against a target: its own failure, and not a full queue or what is wrong with the request. */
+function isTargetFailure(thrown: Error): boolean {
+  const { code, retryable } = MeshError.from(thrown);
+  return code === 'provider_failed' ? retryable : isNodeFailure(thrown);
 }
 
 function failedAt({ name: target }: Target, { code, message }: MeshError, where = ''): FailedTarget {
