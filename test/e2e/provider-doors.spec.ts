@@ -64,7 +64,7 @@ describe('providers at the doors', () => {
           peer: { ...provider, url: `${peer.url}/v1`, defaultModel: 'guide', prices: { guide: { inputPerMillion: 1, outputPerMillion: 2 }, tinyembed: { inputPerMillion: 1 } } },
           broken: { ...provider, url: `${broken.url}/v1`, features: ['embeddings'] },
         }),
-        OLLAMESH_ROUTING_ALIASES: JSON.stringify({ best: ['broken:m', 'peer:guide'], vectors: ['broken:m', 'peer:tinyembed'], down: ['broken:m'], here: ['ollama:guide', 'peer:guide'] }),
+        OLLAMESH_ROUTING_ALIASES: JSON.stringify({ best: ['broken:m', 'peer:guide'], vectors: ['broken:m', 'peer:tinyembed'], accented: ['broken:vektör-ŝ'], down: ['broken:m'], here: ['ollama:guide', 'peer:guide'] }),
         OLLAMESH_ROUTING_PRODUCTION: 'peer',
       },
     });
@@ -129,6 +129,16 @@ describe('providers at the doors', () => {
     expect(asked() - before).toBe(1);
     const ollama = await post('/api/embed', { model: 'peer:tinyembed', input: 'a' });
     expect(routedBy(ollama)).toEqual(['peer', 'tinyembed', '"peer:tinyembed"']);
+  });
+
+  it('vectors of a model whose name no header can carry: they come, and the head spells it as far as it can', async () => {
+    const before = broken.faults;
+    broken.faults = (asked) => (asked.body['model'] === 'vektör-ŝ' ? { kind: 'says', body: JSON.stringify({ data: [{ index: 0, embedding: [1] }] }) } : before(asked, 0));
+    for (const path of ['/v1/embeddings', '/api/embed']) {
+      const answer = await post(path, { model: 'accented', input: 'a' });
+      expect([answer.status, ...routedBy(answer)]).toEqual([200, 'broken', 'vekt?r-?', '"broken:vekt?r-?"']);
+    }
+    broken.faults = before;
   });
 
   it('what a target can\'t do: it is passed over', async () => {

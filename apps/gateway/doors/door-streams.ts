@@ -5,14 +5,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Config } from '#config';
-import type { CreatedStream, ModelChoice, StreamRequest } from '#contracts';
+import type { CreatedStream, StreamRequest } from '#contracts';
 import { CONFIG } from '#runtime';
 import { Intake } from '../intake.js';
 import { Relays } from '../relay/relays.js';
 import type { StreamRelay } from '../relay/stream-relay.js';
 import { CACHE_HEADER, askerOf, tellChoice } from './rest/asker.js';
 import { DoorAnswer, type DoorFormat } from './door-answer.js';
-import { tellProvider, tellTried } from './route-headers.js';
+import { tellModel, tellProvider, tellTried } from './route-headers.js';
 
 /**
  * Should this gateway vanish, the engine's work for it ends after so long, in milliseconds: as long as a gateway waits for a bus that
@@ -86,10 +86,4 @@ export class DoorStreams {
 function tellStream(response: Response, { id, model, node }: StreamRelay): void {
   response.setHeader('x-ollamesh-stream', id);
   tellModel(response, { model, node });
-}
-
-export function tellModel(response: Response, { model, node, choice }: { readonly model: string; readonly node: string | undefined; readonly choice?: ModelChoice }): void {
-  tellChoice(response, choice);
-  response.setHeader('x-ollamesh-model', model);
-  if (node !== undefined) response.setHeader('x-ollamesh-node', node);
 }

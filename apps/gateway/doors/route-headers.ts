@@ -1,14 +1,22 @@
 /** What an answer's head says of who gave it. */
 import type { Response } from 'express';
-import { FailedTarget, MeshError } from '#contracts';
+import { FailedTarget, MeshError, type ModelChoice } from '#contracts';
 import { z } from 'zod';
 import { type Answered, NOBODY, headerText, providerOf, routeText } from '../route-text.js';
+import { tellChoice } from './rest/asker.js';
 
 const PROVIDER_HEADER = 'x-ollamesh-provider';
 const ROUTE_HEADER = 'x-ollamesh-route';
 const MODEL_HEADER = 'x-ollamesh-model';
 
 const Tried = z.array(FailedTarget);
+
+/** The model may be in a provider's own words, which no header need be able to carry. */
+export function tellModel(response: Response, { model, node, choice }: { readonly model: string; readonly node: string | undefined; readonly choice?: ModelChoice }): void {
+  tellChoice(response, choice);
+  response.setHeader(MODEL_HEADER, headerText(model));
+  if (node !== undefined) response.setHeader('x-ollamesh-node', node);
+}
 
 /** No effect while it is not known who answers. */
 export function tellProvider(response: Response, answered: Omit<Answered, 'model'>): void {

@@ -3,6 +3,7 @@ import type { Response } from 'express';
 import { Bus } from '#bus';
 import { MeshError, ModelName, ModelsPull, ModelsPullStatus, type PullProgress, parseOrThrow } from '#contracts';
 import { MeshView } from '../../mesh-view.js';
+import { tellModel } from '../route-headers.js';
 import { ollamaErrorLine } from './errors.js';
 
 /** How often the pull is asked for, should its events be lost, in milliseconds. */
@@ -24,8 +25,7 @@ export async function answerPull({ bus, mesh }: PullParts, asked: string, stream
   const look = setInterval(() => void bus.call(ModelsPullStatus, { model }, { node }).then((progress) => lines.take(progress), () => undefined), LOOK_MS);
   response.once('close', () => lines.leave());
   try {
-    response.setHeader('x-ollamesh-model', model);
-    response.setHeader('x-ollamesh-node', node);
+    tellModel(response, { model, node });
     lines.take(await bus.call(ModelsPull, { model }, { node }));
     await lines.ended;
   } finally {
