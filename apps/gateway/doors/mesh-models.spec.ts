@@ -7,10 +7,13 @@ import { EngineExchanges } from '../../model-manager/engine-exchanges.js';
 import type { Bus } from '#bus';
 import { OllamaClient } from '#ollama';
 import { EngineExchangeBegin, EngineExchangeEnd, EngineExchangeReceive, EngineExchangeSend } from '#contracts';
-import { Config, RoutingTable } from '#config';
+import { Config, type ConfigInput, RoutingTable } from '#config';
+import { Logger } from '#runtime';
 import { MeshView } from '../mesh-view.js';
 import { MeshModels } from './mesh-models.js';
 import { EnginePassage } from './ollama/engine-passage.js';
+
+const ROUTED: ConfigInput = { providers: { acme: { type: 'openai-compatible', url: 'http://a' } }, routing: { aliases: { best: ['acme:m'] } } };
 
 let net: TestBus;
 let engine: FakeOllama;
@@ -18,8 +21,12 @@ let bus: Bus;
 let mesh: MeshView;
 let models: MeshModels;
 let exchanges: EngineExchanges;
+let warnings: string[];
+let log: Logger;
 
 beforeEach(async () => {
+  warnings = [];
+  log = new Logger({ app: 'gateway', level: 'warn', format: 'line', write: (line) => void warnings.push(line) });
   net = await TestBus.start();
   engine = await FakeOllama.start();
   const parts = await modelManagerParts(net, engine);
@@ -32,7 +39,7 @@ beforeEach(async () => {
   bus = await net.connect('gateway');
   mesh = new MeshView(bus);
   mesh.take({ event: 'engine', data: engineAt(engine.url) });
-  models = new MeshModels(new EnginePassage(bus, mesh), mesh, new RoutingTable(Config.parse({}), undefined));
+  models = new MeshModels(new EnginePassage(bus, mesh), mesh, new RoutingTable(Config.parse({}), undefined), log);
   models.onApplicationBootstrap();
 });
 afterEach(async () => {
@@ -78,6 +85,18 @@ describe('mesh models', () => {
     await expect(models.tags()).rejects.toMatchObject({ code: 'engine_error' });
     engine.on('/api/tags', { lines: [{ models: null }] });
     expect(await models.tags()).toEqual([]);
+  });
+
+  it('names of the configuration: each once, however an engine spells it; alone where no engine can tell, and then that is said', async () => {
+    const routed = new MeshModels(new EnginePassage(bus, mesh), mesh, new RoutingTable(Config.parse(ROUTED), undefined), log);
+    engine.models = ['Best:latest', 'tiny:latest'];
+    const listed = async () => (await routed.tags()).map(({ name }) => name);
+    expect(await listed()).toEqual(['tiny:latest', 'best:latest', 'acme:m']);
+    expect(warnings).toEqual([]);
+    routed.forget();
+    engine.on('/api/tags', { status: 500, lines: [{ error: 'no' }] });
+    expect(await listed()).toEqual(['best:latest', 'acme:m']);
+    expect(warnings).toEqual([expect.stringContaining('The engine answered /api/tags with status 500.')]);
   });
 
   it('passage: an engine that is not there is said, and what its client leaves is dropped', async () => {

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { type NamedRoute, RoutingTable } from '#config';
-import { AskedModel, MeshError, type ProviderFeature, isSameModel } from '#contracts';
+import { AskedModel, MeshError, type ProviderFeature, isSameModel, modelKey } from '#contracts';
+import { Logger } from '#runtime';
 import { MeshView } from '../mesh-view.js';
 import { EnginePassage } from './ollama/engine-passage.js';
 
@@ -23,14 +24,18 @@ export class MeshModels implements OnApplicationBootstrap {
   readonly #mesh: MeshView;
   readonly #routing: RoutingTable;
   readonly #routes: readonly ListedModel[];
+  readonly #routed: ReadonlySet<string>;
+  readonly #log: Logger;
   #tags: { readonly at: number; readonly models: Promise<ListedModel[]> } | undefined;
 
-  constructor(passage: EnginePassage, mesh: MeshView, routing: RoutingTable) {
+  constructor(passage: EnginePassage, mesh: MeshView, routing: RoutingTable, log: Logger) {
     this.#passage = passage;
     this.#mesh = mesh;
     this.#routing = routing;
+    this.#log = log;
     const since = new Date().toISOString();
     this.#routes = routing.names.map((route) => listed(route, since));
+    this.#routed = new Set(this.#routes.map(({ name }) => modelKey(name)));
   }
 
   onApplicationBootstrap(): void {
@@ -41,8 +46,8 @@ export class MeshModels implements OnApplicationBootstrap {
 
   /** Every model there is. @throws MeshError of an engine that can't tell, where there is nothing else */
   async tags(): Promise<ListedModel[]> {
-    const models = await this.#engineTags().catch((thrown: unknown): ListedModel[] => (this.#routes.length > 0 ? [] : raise(thrown)));
-    return [...models.filter(({ name }) => !this.#routes.some((route) => route.name === name)), ...this.#routes];
+    const models = await this.#engineTags().catch(noneBeside(this.#routes, this.#log));
+    return [...models.filter(({ name }) => !this.#routed.has(modelKey(name))), ...this.#routes];
   }
 
   #engineTags(): Promise<ListedModel[]> {
@@ -100,6 +105,11 @@ function listed({ name, targets }: NamedRoute, since: string): ListedModel {
   return { name, model: name, modified_at: since, size: 0, digest, details: DETAILS, remote_model: targets[0] ?? '', targets } as ListedModel;
 }
 
-function raise(thrown: unknown): never {
-  throw thrown;
+/** No models of engines where these can't tell, which is logged, as long as there are `routes` to list. @throws why they can't where there are none */
+export function noneBeside(routes: readonly unknown[], log: Logger): (thrown: unknown) => never[] {
+  return (thrown) => {
+    if (routes.length === 0) throw thrown;
+    log.warn(`The models of engines are missing from a list: ${MeshError.from(thrown).message}`);
+    return [];
+  };
 }

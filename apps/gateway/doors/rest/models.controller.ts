@@ -5,10 +5,12 @@ import { z } from 'zod';
 import { Bus } from '#bus';
 import { RoutingTable } from '#config';
 import { BenchmarkModel, LoadModel, ModelName, ModelPriority, ModelTask, ModelsBenchmark, ModelsDelete, ModelsLoad, ModelsPull, ModelsPullCancel, ModelsPullStatus, ModelsPulls, ModelsShow, ModelsUnload, PullModel, isSubjectToken } from '#contracts';
+import { Logger } from '#runtime';
 import { ModelDigests } from '../../cache/model-digests.js';
 import { MeshView } from '../../mesh-view.js';
 import { ModelChooser } from '../../model-chooser.js';
 import { ModelsOfNodes } from '../../models-of-nodes.js';
+import { noneBeside } from '../mesh-models.js';
 
 const NamedModel = z.strictObject({ model: ModelName });
 
@@ -36,17 +38,14 @@ export class ModelsController {
     private readonly inventory: ModelsOfNodes,
     private readonly chooser: ModelChooser,
     private readonly routing: RoutingTable,
+    private readonly log: Logger,
   ) {}
 
   @Get()
   @ApiOperation({ summary: 'The models that every engine has, which are in memory, and what else a request may name' })
   async list() {
     const routes = this.routing.names;
-    const models = await this.inventory.list().catch((thrown: unknown) => {
-      if (routes.length === 0) throw thrown;
-      return [];
-    });
-    return { models, routes };
+    return { models: await this.inventory.list().catch(noneBeside(routes, this.log)), routes };
   }
 
   @Get('recommended')
