@@ -17,7 +17,7 @@ beforeAll(async () => {
   here = await bus.connect('gateway', 'here');
 });
 beforeEach(() => {
-  view = new MeshView(here);
+  view = new MeshView(here, new RoutingTable(Config.parse({}), undefined));
 });
 afterAll(() => bus.close());
 

@@ -1,5 +1,5 @@
 /** What the gateway knows of the nodes: the last word of each on its engine and hardware, and who wants to hear the next. */
-import { Injectable, type OnApplicationBootstrap, Optional } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '#bus';
 import { RoutingTable } from '#config';
 import { Placement } from '#placement';
@@ -19,7 +19,7 @@ export class MeshView implements OnApplicationBootstrap {
   /** What each node has and how busy it is. */
   readonly placement: Placement;
   readonly #bus: Bus;
-  readonly #routing: RoutingTable | undefined;
+  readonly #routing: RoutingTable;
   readonly #engines = new Map<string, Engine>();
   readonly #hardware = new Map<string, Hardware>();
   readonly #overhearing = new Set<(news: MeshNews) => void>();
@@ -29,7 +29,7 @@ export class MeshView implements OnApplicationBootstrap {
   readonly #listeners = new Set<(news: MeshNews) => void>();
   #lease: NodeJS.Timeout | undefined;
 
-  constructor(bus: Bus, @Optional() routing?: RoutingTable) {
+  constructor(bus: Bus, routing: RoutingTable) {
     this.#bus = bus;
     this.#routing = routing;
     this.placement = new Placement(bus.node);
@@ -108,7 +108,7 @@ export class MeshView implements OnApplicationBootstrap {
 
   /** The model by which a request for `model` is placed: of an alias the one that nodes may have; undefined where any node will do. */
   placedBy(model: string | undefined): string | undefined {
-    const targets = this.#routing?.find(model);
+    const targets = this.#routing.find(model);
     if (!targets) return model;
     const own = targets.find((target) => target.provider === OWN_PROVIDER && target.model !== undefined)?.model;
     return own && normaliseModelName(own);

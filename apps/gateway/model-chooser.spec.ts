@@ -24,8 +24,9 @@ beforeEach(async () => {
   manager.serve(ModelsList, () => ({ models }));
   await manager.flush();
   bus = await net.connect('gateway');
-  const mesh = new MeshView(bus);
-  chooser = new ModelChooser(mesh, new ModelsOfNodes(bus, mesh), new RoutingTable(Config.parse({}), undefined));
+  const routing = new RoutingTable(Config.parse({}), undefined);
+  const mesh = new MeshView(bus, routing);
+  chooser = new ModelChooser(mesh, new ModelsOfNodes(bus, mesh), routing);
 });
 afterEach(() => net.close());
 

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Config, RoutingTable } from '#config';
 import { MeshView } from '../../apps/gateway/mesh-view.js';
 import { EnginePassage } from '../../apps/gateway/doors/ollama/engine-passage.js';
 import { LAST_LINE, word } from '../fakes/engine-words.js';
@@ -173,7 +174,7 @@ describe('ollama door: models', () => {
   it('create with several engines: 501 that says why', async () => {
     const net = await TestBus.start();
     const bus = await net.connect('gateway');
-    const view = new MeshView(bus);
+    const view = new MeshView(bus, new RoutingTable(Config.parse({}), undefined));
     for (const node of ['one', 'two']) view.take({ event: 'engine', data: engineAt(engine.url, node) });
     const passage = new EnginePassage(bus, view);
     await expect(passage.stream({ path: '/api/create', method: 'POST' }, {} as never, {} as never)).rejects.toMatchObject({ status: 501, message: expect.stringContaining('one, two') });

@@ -52,8 +52,8 @@ export interface FakeGatewayOptions {
 export function openGateway(bus: Bus, options: FakeGatewayOptions = {}): FakeGateway {
   const { limits = {}, timings = STILL, kept = new FinishedStreams(undefined, 0, { warn: () => undefined }), sessionsIn = sessionBucket() } = options;
   const config = Config.parse({ gateway: { limits } });
-  const mesh = new MeshView(bus);
   const routing = new RoutingTable(config, undefined);
+  const mesh = new MeshView(bus, routing);
   const relays = new Relays(bus, mesh, config, kept, { ...STILL, ...timings });
   const inventory = new ModelsOfNodes(bus, mesh);
   const intake = new Intake(relays, new ModelChooser(mesh, inventory, routing), new KnownAnswers(new ResponseCache(config), new ModelDigests(bus, mesh), mesh, routing, config), new Generations(new AppMetrics(bus), bus), config);

@@ -30,8 +30,9 @@ beforeEach(async () => {
   });
   await manager.flush();
   const bus = await net.connect('gateway');
-  const mesh = new MeshView(bus);
-  embeddings = new Embeddings(bus, mesh, (usage = new Usage(bus, {} as never)), new ModelChooser(mesh, new ModelsOfNodes(bus, mesh), new RoutingTable(Config.parse({}), undefined)));
+  const routing = new RoutingTable(Config.parse({}), undefined);
+  const mesh = new MeshView(bus, routing);
+  embeddings = new Embeddings(bus, mesh, (usage = new Usage(bus, {} as never)), new ModelChooser(mesh, new ModelsOfNodes(bus, mesh), routing));
 });
 afterEach(() => net.close());
 

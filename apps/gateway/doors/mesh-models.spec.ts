@@ -37,9 +37,10 @@ beforeEach(async () => {
   parts.bus.serve(EngineExchangeEnd, ({ id }) => (exchanges.end(id), {}));
   await parts.bus.flush();
   bus = await net.connect('gateway');
-  mesh = new MeshView(bus);
+  const routing = new RoutingTable(Config.parse({}), undefined);
+  mesh = new MeshView(bus, routing);
   mesh.take({ event: 'engine', data: engineAt(engine.url) });
-  models = new MeshModels(new EnginePassage(bus, mesh), mesh, new RoutingTable(Config.parse({}), undefined), log);
+  models = new MeshModels(new EnginePassage(bus, mesh), mesh, routing, log);
   models.onApplicationBootstrap();
 });
 afterEach(async () => {

@@ -1,6 +1,7 @@
 /** What the gateway hears of other nodes, as Prometheus reads it. */
 import { describe, expect, it } from '@jest/globals';
 import type { Bus } from '#bus';
+import { Config, RoutingTable } from '#config';
 import type { Engine, Hardware, PullProgress } from '#contracts';
 import { AppMetrics } from '#runtime';
 import { MeshView } from '../mesh-view.js';
@@ -22,7 +23,7 @@ const PULL: PullProgress = { node: 'gpu1', model: 'llama3.2:latest', status: 'pu
 describe('mesh metrics', () => {
   function open() {
     const metrics = new AppMetrics({ stats: { invalidMessages: 0, failedHandlers: 0, reconnects: 0, served: {} } });
-    const mesh = new MeshView({} as Bus);
+    const mesh = new MeshView({} as Bus, new RoutingTable(Config.parse({}), undefined));
     new MeshMetrics(metrics, mesh);
     const read = async () => (await metrics.text()).split('\n').filter((line) => /^ollamesh_(engine|pull|gpu|node)/.test(line));
     return { mesh, read };
