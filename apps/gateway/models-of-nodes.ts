@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { Bus } from '#bus';
 import { type Model, ModelsList } from '#contracts';
+import { askNodes } from './ask-nodes.js';
 import { JoinedQuestion } from './joined-question.js';
 import { MeshView } from './mesh-view.js';
 
@@ -21,10 +22,7 @@ export class ModelsOfNodes {
 
   async #list(): Promise<Model[]> {
     const nodes = this.mesh.placement.nodes.filter(({ engine }) => engine === 'ready').map(({ node }) => node);
-    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ModelsList, {}, { node })));
-    const here = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    const [failure] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
-    if (here.length === 0 && failure !== undefined) throw failure;
-    return here.flatMap(({ models }) => models);
+    const answers = await askNodes(this.mesh, nodes, (node) => this.bus.call(ModelsList, {}, { node }));
+    return answers.flatMap(({ models }) => models);
   }
 }

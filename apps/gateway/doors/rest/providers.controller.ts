@@ -3,6 +3,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Bus } from '#bus';
 import { type ProviderStatus, ProvidersList } from '#contracts';
+import { askNodes } from '../../ask-nodes.js';
 import { JoinedQuestion } from '../../joined-question.js';
 import { MeshView } from '../../mesh-view.js';
 
@@ -25,10 +26,7 @@ export class ProvidersController {
 
   async #list(): Promise<ProviderStatus[]> {
     const nodes = this.mesh.placement.nodes.map(({ node }) => node);
-    const answers = await Promise.allSettled((nodes.length > 0 ? nodes : [this.mesh.nodeFor()]).map((node) => this.bus.call(ProvidersList, {}, { node })));
-    const here = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    const [failure] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as unknown] : []));
-    if (here.length === 0 && failure !== undefined) throw failure;
-    return here.flatMap(({ providers }) => providers);
+    const answers = await askNodes(this.mesh, nodes, (node) => this.bus.call(ProvidersList, {}, { node }));
+    return answers.flatMap(({ providers }) => providers);
   }
 }
