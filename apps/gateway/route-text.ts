@@ -1,5 +1,7 @@
 /** Who answered and who was tried before, as headers and traces have it. */
-import { type FailedTarget, OWN_PROVIDER, type Route } from '#contracts';
+import { type ErrorBody, FailedTarget, OWN_PROVIDER, type Route } from '#contracts';
+
+const Tried = FailedTarget.array();
 
 /** Who no target answered. */
 export const NOBODY = 'none';
@@ -20,6 +22,11 @@ export function providerOf({ route, targets }: Omit<Answered, 'model'>): string 
 export function answeringModel({ model, route, targets }: Answered): string {
   if (!route) return targets ? NOBODY : model;
   return route.provider === OWN_PROVIDER ? route.model : `${route.provider}:${route.model}`;
+}
+
+/** Who was tried before it came to that error; undefined where there was no choice. */
+export function triedIn({ details }: Pick<ErrorBody, 'details'>): readonly FailedTarget[] | undefined {
+  return Tried.safeParse(details?.['tried']).data;
 }
 
 /** A list of structured fields (RFC 9651), in the order of asking: `"ollama:llama3.2";failed=engine_unavailable, "openai:gpt-4o-mini"`. */

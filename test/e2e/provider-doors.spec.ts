@@ -119,6 +119,16 @@ describe('providers at the doors', () => {
     expect((await post('/api/chat', { model, messages: QUESTION })).status).toBe(status);
   });
 
+  it.each<[string, string, object]>([
+    ['Ollama', '/api/chat', { messages: QUESTION }],
+    ['OpenAI', '/v1/chat/completions', { messages: QUESTION }],
+    ['Ollama vectors', '/api/embed', { input: 'a' }],
+    ['OpenAI vectors', '/v1/embeddings', { input: 'a' }],
+  ])('%s: the provider has no such model, and the error\'s head tells who was tried', async (_door, path, body) => {
+    const answer = await post(path, { ...body, model: 'peer:nobody-has-this' });
+    expect([answer.status, answer.headers['x-ollamesh-route']]).toEqual([404, '"peer:nobody-has-this";failed=model_not_found']);
+  });
+
   it('vectors: of the target that has them, each batch of the same; and its path', async () => {
     const asked = () => broken.seen.filter(({ path }) => path === '/v1/embeddings').length;
     const before = asked();

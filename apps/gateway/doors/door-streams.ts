@@ -12,7 +12,7 @@ import { Relays } from '../relay/relays.js';
 import type { StreamRelay } from '../relay/stream-relay.js';
 import { CACHE_HEADER, askerOf, tellChoice } from './rest/asker.js';
 import { DoorAnswer, type DoorFormat } from './door-answer.js';
-import { tellModel, tellProvider, tellTried } from './route-headers.js';
+import { tellModel, tellProvider } from './route-headers.js';
 
 /**
  * Should this gateway vanish, the engine's work for it ends after so long, in milliseconds: as long as a gateway waits for a bus that
@@ -75,10 +75,7 @@ export class DoorStreams {
     if (response.closed || response.destroyed) return gone(); // Left before there was anything to leave: nothing would say so again.
     response.once('close', gone);
     relay.join(answer);
-    await answer.ended.catch((thrown: unknown) => {
-      tellTried(response, thrown);
-      throw thrown;
-    });
+    await answer.ended;
   }
 }
 

@@ -1,15 +1,13 @@
 /** What an answer's head says of who gave it. */
 import type { Response } from 'express';
-import { FailedTarget, MeshError, type ModelChoice } from '#contracts';
-import { z } from 'zod';
-import { type Answered, NOBODY, headerText, providerOf, routeText } from '../route-text.js';
+import { MeshError, type ModelChoice } from '#contracts';
+import type { ApiError } from '#ollama-wire';
+import { type Answered, NOBODY, headerText, providerOf, routeText, triedIn } from '../route-text.js';
 import { tellChoice } from './rest/asker.js';
 
 const PROVIDER_HEADER = 'x-ollamesh-provider';
 const ROUTE_HEADER = 'x-ollamesh-route';
 const MODEL_HEADER = 'x-ollamesh-model';
-
-const Tried = z.array(FailedTarget);
 
 /** The model may be in a provider's own words, which no header need be able to carry. */
 export function tellModel(response: Response, { model, node, choice }: { readonly model: string; readonly node: string | undefined; readonly choice?: ModelChoice }): void {
@@ -28,8 +26,8 @@ export function tellProvider(response: Response, answered: Omit<Answered, 'model
   response.setHeader(ROUTE_HEADER, routeText(route.tried, route));
 }
 
-/** Of an error: who was tried, where there was a choice. */
-export function tellTried(response: Response, thrown: unknown): void {
-  const tried = Tried.safeParse(MeshError.from(thrown).details?.['tried']);
-  if (tried.success && !response.headersSent) response.setHeader(ROUTE_HEADER, routeText(tried.data));
+/** Of an error, or of what another door's words stand for: who was tried, where there was a choice. */
+export function tellTried(response: Response, error: ApiError | MeshError): void {
+  const tried = triedIn(MeshError.from(error instanceof MeshError ? error : error.cause));
+  if (tried) response.setHeader(ROUTE_HEADER, routeText(tried));
 }

@@ -3,10 +3,10 @@ import { Injectable } from '@nestjs/common';
 import type { Counter, Histogram } from 'prom-client';
 import { Bus, type Span, type Tracer } from '#bus';
 import { readTarget } from '#config';
-import { type CacheOutcome, type Ending, FailedTarget } from '#contracts';
+import type { CacheOutcome, Ending, FailedTarget } from '#contracts';
 import { AppMetrics } from '#runtime';
 import type { StreamRelay } from '../relay/stream-relay.js';
-import { NOBODY, answeringModel, providerOf, routeText } from '../route-text.js';
+import { NOBODY, answeringModel, providerOf, routeText, triedIn } from '../route-text.js';
 
 const FIRST_TOKEN_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const DURATION_BUCKETS_S = [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -106,7 +106,7 @@ function outcomeOf(ending: Ending | undefined): string {
 /** Who was tried and did not answer. */
 function triedOf({ route, ending }: StreamRelay): readonly FailedTarget[] {
   if (route) return route.tried;
-  return (ending?.kind === 'error' && FailedTarget.array().safeParse(ending.error.details?.['tried']).data) || [];
+  return (ending?.kind === 'error' && triedIn(ending.error)) || [];
 }
 
 function endSpan(span: Span | undefined, relay: StreamRelay, since: number): void {

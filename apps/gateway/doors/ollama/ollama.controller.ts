@@ -113,13 +113,13 @@ function modelIn(body: string): string {
 }
 
 /**
- * Ollama's words where a model is not here; they differ from path to path.
+ * Ollama's words where a model is not here; they differ from path to path. What went wrong is their cause.
  * @param impossible its words for what is no model's name and names no provider either
  */
 function missing(words: ApiError, impossible = words): (thrown: unknown) => never {
   return (thrown) => {
     if (!(thrown instanceof MeshError)) throw thrown;
-    if (thrown.code === 'model_not_found') throw words;
+    if (thrown.code === 'model_not_found') throw Object.assign(words, { cause: thrown });
     throw isAboutName(thrown) ? impossible : thrown;
   };
 }
