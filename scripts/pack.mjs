@@ -23,7 +23,7 @@ const stage = mkdtempSync(join(tmpdir(), 'ollamesh-pack-'));
 try {
   const manifest = readJson(join(ROOT, 'package.json'));
   if (!existsSync(join(ROOT, 'dist'))) throw new Error('dist is missing: run "npm run build" first');
-  for (const part of ['dist', 'apps/embedded-engine/models', 'package.json', 'package-lock.json', '.npmrc', 'README.md', 'LICENSE']) cpSync(join(ROOT, part), join(stage, part), { recursive: true });
+  for (const part of ['dist', 'services', 'apps/embedded-engine/models', 'package.json', 'package-lock.json', '.npmrc', 'README.md', 'LICENSE']) cpSync(join(ROOT, part), join(stage, part), { recursive: true });
   npm('ci', '--omit=dev', '--omit=optional', '--prefer-offline', '--no-fund', '--no-audit', '--silent');
   prune(join(stage, 'node_modules'));
   const { version } = strip('node-llama-cpp', ['scripts', 'optionalDependencies']);

@@ -13,7 +13,7 @@ import { startInBackground } from './background.js';
 import { type Lease, tellMesh } from './control/control-client.js';
 import type { Wish } from './control/handshake.js';
 import { type RunFile, claimant, readRunFile, settleRunFile } from './run-file.js';
-import { type SharedOptions, loadSettings } from './settings.js';
+import { type SharedOptions, hasSettings, loadSettings } from './settings.js';
 import type { View } from './view/start-up-view.js';
 
 export interface FoundMesh {
@@ -96,8 +96,8 @@ export async function reach(dataDir: string, wish: Wish): Promise<Reached | unde
 }
 
 /** The mesh that runs, where nothing of this folder could lead to another one: then its settings needn't be read. */
-async function joinUnconfigured({ url: _none, fetch: _theirs, ...flags }: FindOptions, view: View): Promise<Reached | undefined> {
-  if (Object.values(flags).some((value) => value !== undefined)) return undefined;
+async function joinUnconfigured(options: SharedOptions, view: View): Promise<Reached | undefined> {
+  if (hasSettings(options)) return undefined;
   const dataDir = unconfiguredDataDir(process.cwd(), environment(), homedir());
   const found = dataDir === undefined ? undefined : await reach(dataDir, 'lease');
   if (found) tellDifferences(found.run, undefined, view);

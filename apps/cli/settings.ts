@@ -16,6 +16,13 @@ export interface SharedOptions {
   readonly isolated?: boolean;
 }
 
+/** Those of them that say how a mesh is set. */
+const SETTINGS = ['config', 'engine', 'engineUrl', 'host', 'port', 'node', 'logLevel', 'isolated'] as const satisfies (keyof SharedOptions)[];
+
+export function hasSettings(options: SharedOptions): boolean {
+  return SETTINGS.some((name) => options[name] !== undefined);
+}
+
 /** Adds the options that say how a mesh is started. */
 export function withMeshOptions(command: Command): Command {
   return command

@@ -19,6 +19,7 @@ export function ollamesh({ path = '/ollamesh', ...options }: OllameshPluginOptio
   if (!/^\/[\w-]+$/.test(path)) throw new TypeError(`ollamesh: the path ${JSON.stringify(path)} is not one like "/ollamesh".`);
   let mesh: BorrowedMesh | undefined;
   let problem: string | undefined;
+  let over = new AbortController();
   return {
     name: 'ollamesh',
     apply: 'serve',
@@ -43,14 +44,17 @@ export function ollamesh({ path = '/ollamesh', ...options }: OllameshPluginOptio
       }
       const borrowed = mesh;
       say(`${path} leads to the mesh at ${borrowed.client.url}/`);
-      engineAnswering(borrowed.client, ENGINE_PATIENCE_MS).then(
-        () => mesh === borrowed && say('an engine answers'),
-        (thrown: unknown) => mesh === borrowed && logger.warn(`  ollamesh  ${MeshError.from(thrown).message}`, { timestamp: true }),
+      over = new AbortController();
+      const { signal } = over;
+      engineAnswering(borrowed.client, ENGINE_PATIENCE_MS, signal).then(
+        () => say('an engine answers'),
+        (thrown: unknown) => !signal.aborted && logger.warn(`  ollamesh  ${MeshError.from(thrown).message}`, { timestamp: true }),
       );
-      void borrowed.lost.then(() => mesh === borrowed && logger.warn('  ollamesh  The mesh has ended. Restart the dev server (r), or: npx ollamesh up -d', { timestamp: true }));
+      void borrowed.lost.then(() => !signal.aborted && logger.warn('  ollamesh  The mesh has ended. Restart the dev server (r), or: npx ollamesh up -d', { timestamp: true }));
     },
     // The dev server closes, or is made anew; then the next one finds the mesh within its grace.
     async closeBundle() {
+      over.abort();
       const borrowed = mesh;
       mesh = undefined;
       await borrowed?.giveBack();

@@ -172,6 +172,24 @@ describe('calls', () => {
     expect(asked[0]).toMatchObject({ method: 'DELETE', url: `/streams/${ID}`, headers: { authorization: 'Bearer secret', 'x-api-key': 'key' } });
   });
 
+  it('pull: a gateway that stays away is given up, after what it said at first; what it refuses is thrown at once', async () => {
+    const pulling = { model: 'x:latest', status: 'pulling' };
+    const asked = await gateway(
+      (_request, response) => void response.end(JSON.stringify(pulling)),
+      (_request, response) => void response.destroy(),
+    );
+    const told: unknown[] = [];
+    const looked = (async () => {
+      for await (const progress of client.models.pull('x')) told.push(progress);
+    })();
+    expect(await failure(looked)).toMatchObject({ code: 'unavailable' });
+    expect(told).toEqual([pulling]);
+    const before = asked.length;
+    expect(await failure(client.models.pull('x').done())).toMatchObject({ code: 'unavailable' });
+    expect(asked).toHaveLength(before + 1);
+    expect(client.connected).toBe(true);
+  });
+
   it('services: each act is one request', async () => {
     const asked = await gateway((_request, response) => void response.end('{"services":[]}'));
     await client.services.list({ node: 'a' });

@@ -50,7 +50,9 @@ export class Models {
 
   /** Starts a pull or joins the one under way, and tells how far it is until the model is here. */
   pull(model: string, options: PullOptions = {}): Pull {
-    return new Pull({ http: this.http, connections: this.connections, closed: this.closed }, model, options);
+    const { policy, node, signal } = options;
+    const begun = this.http.call<PullProgress>('POST', '/models/pull', { body: { model, policy, node }, signal });
+    return new Pull(this, this.connections, this.closed, model, begun, options);
   }
 
   /** The pulls that wait, run or have ended within the last minute. */
@@ -93,25 +95,18 @@ export class Models {
   }
 }
 
-interface PullParts {
-  readonly http: Http;
-  readonly connections: Connections;
-  readonly closed: AbortSignal;
-}
-
 /** One wish for a model. It goes on whoever looks; each loop over it asks by itself. */
 export class Pull implements AsyncIterable<PullProgress> {
-  /** How far it was when it was asked for. @throws MeshError why it was refused */
-  readonly begun: Promise<PullProgress>;
-
   constructor(
-    private readonly parts: PullParts,
+    private readonly models: Models,
+    private readonly connections: Connections,
+    private readonly closed: AbortSignal,
     readonly model: string,
+    /** How far it was when it was asked for. @throws MeshError why it was refused */
+    readonly begun: Promise<PullProgress>,
     private readonly options: PullOptions,
   ) {
-    const { policy, node, signal } = options;
-    this.begun = parts.http.call('POST', '/models/pull', { body: { model, policy, node }, signal });
-    this.begun.catch(() => undefined); // Told to whoever looks.
+    begun.catch(() => undefined); // Told to whoever looks.
   }
 
   /** The model, once it is here. @throws MeshError `pull_failed` and other reasons why it is not */
@@ -126,7 +121,7 @@ export class Pull implements AsyncIterable<PullProgress> {
   async cancel(): Promise<void> {
     const { node } = this.options;
     const { model } = await this.begun;
-    await this.parts.http.call('DELETE', `/models/pull${query({ model, node })}`);
+    await this.models.cancelPull(model, { node });
   }
 
   /**
@@ -134,28 +129,33 @@ export class Pull implements AsyncIterable<PullProgress> {
    * @throws MeshError why it failed; `cancelled` by the signal, which ends the looking and not the pull
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<PullProgress> {
-    const { connections, closed } = this.parts;
-    const ending = either(closed, this.options.signal);
+    const first = await this.begun;
+    yield this.#told(first);
+    if (first.status !== 'pulling') return;
+    const ending = either(this.closed, this.options.signal);
+    let last = JSON.stringify(first);
     try {
-      for await (const progress of connections.keep(() => this.#look(ending.signal), ({ status }) => status !== 'pulling', ending.signal)) {
-        if ('event' in progress) continue;
-        if (progress.status === 'failed') throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling ${this.model} failed.`);
-        yield progress;
+      for await (const progress of this.connections.keep(() => this.#look(first.model, ending.signal), ({ status }) => status !== 'pulling', ending.signal)) {
+        const state = JSON.stringify(progress);
+        if ('event' in progress || state === last) continue;
+        last = state;
+        yield this.#told(progress);
       }
     } finally {
       ending.forget();
     }
   }
 
-  async *#look(signal: AbortSignal): AsyncGenerator<PullProgress> {
-    const first = await this.begun;
-    let told = '';
-    for (let progress = first; ; progress = await this.parts.http.call<PullProgress>('GET', `/models/pull${query({ model: first.model, node: this.options.node })}`, { signal })) {
-      const state = JSON.stringify(progress);
-      if (state !== told) yield progress;
-      told = state;
-      if (progress.status !== 'pulling') return;
+  async *#look(model: string, signal: AbortSignal): AsyncGenerator<PullProgress> {
+    for (;;) {
       await pause(POLL_MS, signal);
+      yield await this.models.pullStatus(model, { signal, node: this.options.node });
     }
+  }
+
+  /** @throws MeshError for one that failed */
+  #told(progress: PullProgress): PullProgress {
+    if (progress.status !== 'failed') return progress;
+    throw progress.error ? MeshError.fromBody(progress.error) : new MeshError('pull_failed', `Pulling ${this.model} failed.`);
   }
 }

@@ -77,6 +77,7 @@ export function socketTransport(io: Io, url: string, apiKey: string | undefined)
     let failure: MeshError | undefined;
     let wake = () => {};
     const take = (next: Event | Opened) => {
+      if (failure) return; // What comes now comes again behind the position that was reached.
       if (waiting.push(next) > MAX_WAITING) fail(new MeshError('unavailable', 'This viewer is too slow.'));
       wake();
     };

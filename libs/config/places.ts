@@ -21,13 +21,14 @@ export function dataDirOf(configured: string | undefined, from: string, home: st
   return configured === undefined ? join(home, '.ollamesh') : absolutePath(configured, from, home);
 }
 
-/** They lead commands to a mesh and set nothing of it. */
-const NO_SETTINGS = new Set(['OLLAMESH_DATA_DIR', 'OLLAMESH_URL', 'OLLAMESH_API_KEY']);
+const DATA_DIR = 'OLLAMESH_DATA_DIR';
+/** Variables that other parts of ollamesh read and that set nothing: clients find their gateway by OLLAMESH_URL and show it OLLAMESH_API_KEY. */
+export const NO_SETTINGS: ReadonlySet<string> = new Set(['OLLAMESH_URL', 'OLLAMESH_API_KEY']);
 
 /** The data folder where neither a config file nor a variable of ollamesh's could say another one; undefined where the loader has to be asked. */
 export function unconfiguredDataDir(folder: string, env: Environment, home: string): string | undefined {
-  const dataDir = env['OLLAMESH_DATA_DIR']?.trim() || undefined;
-  const isSet = Object.entries(env).some(([name, value]) => name.startsWith('OLLAMESH_') && !NO_SETTINGS.has(name) && value?.trim());
+  const dataDir = env[DATA_DIR]?.trim() || undefined;
+  const isSet = Object.entries(env).some(([name, value]) => name.startsWith('OLLAMESH_') && name !== DATA_DIR && !NO_SETTINGS.has(name) && value?.trim());
   if (isSet || (dataDir !== undefined && !isAbsolute(dataDir)) || configFilesIn(folder).length > 0) return undefined;
   return dataDirOf(dataDir, folder, home);
 }

@@ -3,6 +3,7 @@ import type { Problem } from './config-error.js';
 import type { Environment } from './environment.js';
 import { parseOllamaHost } from './ollama-host.js';
 import type { Assignment } from './origin.js';
+import { NO_SETTINGS } from './places.js';
 import type { Setting } from './settings.js';
 import { nearest } from './suggest.js';
 
@@ -14,9 +15,6 @@ export interface VariablesRead {
 
 /** Shorter names for settings that also have their derived one; that one wins where both are set. */
 const SHORT_FORMS: Readonly<Record<string, string>> = { OLLAMESH_ENGINE: 'engine.driver', OLLAMESH_MODELS: 'models.required' };
-
-/** Variables that other parts of ollamesh read: clients find their gateway by OLLAMESH_URL and show it OLLAMESH_API_KEY. */
-const NOT_OURS = new Set(['OLLAMESH_URL', 'OLLAMESH_API_KEY']);
 
 /**
  * Reads the variables that concern ollamesh; an empty one counts as unset. An unknown OLLAMESH_* variable is a problem,
@@ -32,7 +30,7 @@ export function readVariables(env: Environment, settings: readonly Setting[]): V
   for (const [variable, path] of Object.entries(SHORT_FORMS)) assign(given, variable, settingAt.get(path), result);
   for (const setting of settings) assign(given, setting.variable, setting, result);
 
-  const known = new Set([...settings.map(({ variable }) => variable), ...Object.keys(SHORT_FORMS), ...NOT_OURS]);
+  const known = new Set([...settings.map(({ variable }) => variable), ...Object.keys(SHORT_FORMS), ...NO_SETTINGS]);
   for (const name of given.keys()) {
     if (!name.startsWith('OLLAMESH_') || known.has(name)) continue;
     const suggestion = nearest(name, known);

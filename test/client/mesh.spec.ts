@@ -7,6 +7,7 @@ import { FakeOllama } from '../fakes/fake-ollama.js';
 import { type CuttableProxy, startProxy } from '../support/cuttable-proxy.js';
 import { freePort } from '../support/free-port.js';
 import { type MeshProcess, startMesh } from '../support/mesh-process.js';
+import { until as untilTrue } from '../support/until.js';
 
 const QUICK = { minMs: 20, maxMs: 200, attempts: 200 };
 
@@ -48,19 +49,15 @@ describe.each<[string, Partial<ClientOptions>]>([
   /** Hears what happens in a session, to its end. */
   function hear(events: AsyncIterable<SessionEvent>): { heard: SessionEvent[]; over: Promise<void>; until(event: SessionEvent['event'], count?: number): Promise<void> } {
     const heard: SessionEvent[] = [];
-    let wake = () => {};
     const over = (async () => {
-      for await (const news of events) {
-        heard.push(news);
-        wake();
-      }
+      for await (const news of events) heard.push(news);
     })();
     const countOf = (event: SessionEvent['event']) => heard.filter((one) => one.event === event).length;
     return {
       heard,
       over,
       async until(event, count = 1) {
-        while (countOf(event) < count) await Promise.race([over, new Promise<void>((resolve) => (wake = resolve))]);
+        await untilTrue(`${count} × ${event}`, () => countOf(event) >= count);
       },
     };
   }

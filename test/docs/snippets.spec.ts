@@ -87,7 +87,12 @@ describe('shell', () => {
 async function run(command: string, cwd: string, env: Readonly<Record<string, string>>): Promise<string> {
   // A group of its own, so that what stays can be ended whole.
   const child = spawn('bash', ['-c', command], { cwd, env: { ...cleanEnvironment(), ...env } as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  const end = () => child.pid !== undefined && child.exitCode === null && process.kill(-child.pid, 'SIGTERM');
+  let isEnded = false;
+  const end = () => {
+    if (isEnded || child.pid === undefined || child.exitCode !== null) return;
+    isEnded = true; // What it has written may still come.
+    process.kill(-child.pid, 'SIGTERM');
+  };
   const limit = setTimeout(end, LIMIT_MS / 2);
   const stays = STAYS.test(command);
   let [stdout, stderr] = ['', ''];

@@ -32,7 +32,7 @@ const FAULTS: Readonly<Record<string, ProviderFault>> = {
   'sends what is no JSON': { kind: 'says', body: `data: {"${KEY}\n\n` },
   'reports an error in its answer': { kind: 'says', body: `data: {"error":{"message":"${KEY}"}}\n\n` },
   'closes before a word': { kind: 'says', body: '' },
-  'breaks its connection': { kind: 'cut', afterBytes: 0 },
+  'breaks its connection': { kind: 'cut' },
   'sends a call whose arguments are none': { kind: 'says', body: chunk({ delta: { tool_calls: [{ index: 0, id: 'a', function: { name: 'f', arguments: '{' } }] }, finish_reason: 'tool_calls' }) },
 };
 
@@ -137,7 +137,7 @@ describe('providers', () => {
       ['429 with a Retry-After', { kind: 'status', status: 429, headers: { 'retry-after': '0' } }],
       ['429 with a Retry-After in milliseconds', { kind: 'status', status: 429, headers: { 'retry-after-ms': '5' } }],
       ['503', { kind: 'status', status: 503 }],
-      ['a broken connection', { kind: 'cut', afterBytes: 0 }],
+      ['a broken connection', { kind: 'cut' }],
       ['an answer that breaks off before its first word', { kind: 'says', body: '' }],
     ])('%s, once: it is asked again, and answers', async (_name, fault) => {
       proxy.faults = (_asked, before) => (before === 0 ? fault : undefined);

@@ -50,6 +50,8 @@ withRegistry('package (skipped where the npm registry is out of reach)', () => {
       expect([name, theirs]).toEqual([name, ours]);
     }
     const manifest = JSON.parse(await readFile(join(project, 'node_modules/ollamesh/package.json'), 'utf8')) as Record<string, unknown>;
+    const whole = manifest['files'] as string[];
+    for (const part of whole.filter((path) => !/[*!]/.test(path))) await lstat(join(project, 'node_modules/ollamesh', part)); // Throws where it is missing.
     for (const field of ['overrides', 'scripts', 'devDependencies', 'private']) expect(manifest).not.toHaveProperty(field);
   });
 

@@ -15,8 +15,8 @@ export type ProviderFault =
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string }
   /** 200 and this as the whole answer. */
   | { readonly kind: 'says'; readonly body: string }
-  /** The connection breaks after that many bytes of the answer; with 0 before its head. */
-  | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** The connection breaks before the head of the answer. */
+  | { readonly kind: 'cut' }
   /** Nothing comes, and the connection stays. */
   | { readonly kind: 'silent' };
 
@@ -60,7 +60,7 @@ export class FaultyProvider {
     if (fault?.kind === 'status') return void outgoing.writeHead(fault.status, fault.headers).end(fault.body);
     if (fault?.kind === 'says') return void outgoing.writeHead(200).end(fault.body);
     if (fault?.kind === 'silent') return;
-    if (fault?.kind === 'cut' && fault.afterBytes === 0) return void outgoing.destroy();
+    if (fault?.kind === 'cut') return void outgoing.destroy();
     const { host: _host, connection: _connection, ...headers } = incoming.headers;
     const behind = request(new URL(asked.path, this.target), { method: incoming.method, headers, agent: false });
     behind.on('error', () => outgoing.destroy());
@@ -68,13 +68,7 @@ export class FaultyProvider {
     outgoing.on('error', () => undefined); // `close` follows.
     behind.on('response', (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers).flushHeaders();
-      let sent = 0;
-      answer.on('data', (chunk: Buffer) => {
-        const part = fault?.kind === 'cut' ? chunk.subarray(0, fault.afterBytes - sent) : chunk;
-        sent += part.length;
-        outgoing.write(part, () => fault?.kind === 'cut' && sent >= fault.afterBytes && outgoing.destroy());
-      });
-      answer.on('end', () => outgoing.end());
+      answer.pipe(outgoing);
       answer.on('error', () => outgoing.destroy());
     });
     behind.end(bytes);

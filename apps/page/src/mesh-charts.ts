@@ -15,19 +15,27 @@ interface Sample {
 
 export class MeshCharts {
   readonly #charts = new Map<string, Sparkline>();
+  readonly #nodes = new Set<string>();
   /** What draws each node's last sample once more. */
   readonly #steps = new Map<string, ReturnType<typeof setTimeout>>();
 
   take(hardware: Hardware): void {
+    this.#nodes.add(hardware.node);
     clearTimeout(this.#steps.get(hardware.node));
     this.#steps.set(hardware.node, setTimeout(() => this.take(hardware), STEP_MS));
     for (const { name, share, figure } of samplesOf(hardware)) {
       const key = `${hardware.node} ${name}`;
-      const chart = this.#charts.get(key) ?? new Sparkline(this.#steps.size > 1 ? `${hardware.node}: ${name}` : name);
+      const chart = this.#charts.get(key) ?? new Sparkline(this.#nodes.size > 1 ? `${hardware.node}: ${name}` : name);
       if (!this.#charts.has(key)) find('mesh-charts').append(chart.element);
       this.#charts.set(key, chart);
       chart.add(share, figure);
     }
+  }
+
+  /** Nothing is known of the machines until they are told of again. */
+  pause(): void {
+    for (const step of this.#steps.values()) clearTimeout(step);
+    this.#steps.clear();
   }
 }
 

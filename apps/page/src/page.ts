@@ -1,6 +1,6 @@
 /** Puts the page together: one connection for streams, one for the mesh's news, and the two views (chat, and watching by link). */
 import './page.css';
-import type { Engine } from '#client';
+import { type Engine, MeshError } from '#client';
 import { Benchmarks } from './benchmarks.js';
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
@@ -76,14 +76,18 @@ async function listenToMesh(): Promise<void> {
           pulls.take(news.data);
           feed.takePull(news.data);
           break;
+        case 'reconnecting':
+          charts.pause();
+          break;
         case 'resumed':
           void models.refresh();
           void pulls.catchUp();
           break;
       }
     }
-  } catch {
-    listening = false; // Not for whoever has no key; who only watches by a link may go on to the chat, and is asked for one then.
+  } catch (thrown) {
+    listening = false;
+    if (!(thrown instanceof MeshError)) throw thrown; // Not for whoever has no key; who only watches by a link may go on to the chat, and is asked for one then.
   }
 }
 
